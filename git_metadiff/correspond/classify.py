@@ -1,0 +1,245 @@
+"""Stage 5: every change gets its verdict, with a reason in words, and the graph its edges."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from git_metadiff.correspond.content import match_contents
+from git_metadiff.correspond.exact import match_exact
+from git_metadiff.correspond.items import Item, Sides, map_of
+from git_metadiff.correspond.place import match_places, similarity
+from git_metadiff.correspond.upstream import Texts, explained, meet_upstream, sits_on_upstream, undoes_upstream
+from git_metadiff.model import PAIRED, WORST_FIRST, Change, Edge, Hunk, Unplaced, Verdict
+from git_metadiff.ownership import OwnedRun, own_displaced
+from git_metadiff.port import REASONS
+from git_metadiff.sections import Sections
+
+#: How much context on either side decides between kept and refreshed, where two hunks are cut differently.
+CONTEXT = 3
+PLACE_WORDS = "only its place differs from where upstream's line map leads"
+
+
+@dataclass(slots=True)
+class Correspondence:
+    """What the stages found, by hunk id."""
+
+    fates: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
+    origins: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
+    placed: dict[str, tuple[bool, ...]] = field(default_factory=dict)
+    superseded: dict[str, str] = field(default_factory=dict)
+    edges: list[Edge] = field(default_factory=list)
+    unplaced: list[Unplaced] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """What is known of upstream beyond the line maps."""
+
+    transition: int
+    texts: Texts
+    sections: Sections
+    new_files: set[bytes]  # files of U2 that are in no form in U1
+
+
+def correspond(sides: Sides, upstream: Upstream, runs: list[OwnedRun]) -> tuple[Correspondence, list[OwnedRun]]:
+    """Run the stages. `runs` are the changed runs of the interdiff; they come back with all their owners."""
+    match_exact(sides)
+    match_places(sides)
+    match_contents(sides)
+    meet_upstream(sides, upstream.transition)
+    runs, displaced = own_displaced(runs, sides.old)
+    touched = {item for run in runs for item in run.owners}
+    kinds = judge_pairs(sides, upstream, displaced)
+    for item in sides.old:
+        item.verdict = fate_alone(item, touched) if not item.partners else worst_of(kinds[item, other] for other in item.partners)
+    for item in sides.new:
+        item.verdict = (
+            origin_alone(item, sides, upstream) if not item.partners else worst_of(kinds[other, item] for other in item.partners)
+        )
+    follow_superseders(sides.old)
+    follow_superseders(sides.new)
+    return collect(sides, kinds), runs
+
+
+def worst_of(verdicts: Iterable[Verdict]) -> Verdict:
+    """The worst of some verdicts of one change."""
+    return min(verdicts, key=lambda verdict: WORST_FIRST.index(verdict.word))
+
+
+def judge_pairs(sides: Sides, upstream: Upstream, displaced: set[Item]) -> dict[tuple[Item, Item], Verdict]:
+    """The verdict of every pair; that of a displaced one says so."""
+    found = {}
+    for old in sides.old:
+        for new, evidence in old.partners.items():
+            verdict = judge(old, new, evidence, sides, upstream)
+            if old in displaced and verdict.word in ("kept", "refreshed") and verdict.reason is None:
+                verdict = Verdict(verdict.word, None, "place", PLACE_WORDS)
+            found[old, new] = verdict
+    return found
+
+
+def judge(old: Item, new: Item, evidence: str, sides: Sides, upstream: Upstream) -> Verdict:
+    """The verdict of one pair, by what paired it."""
+    if evidence == "lineless":
+        same = old.key == new.key
+        return Verdict("kept") if same else Verdict("edited", "downstream", None, "the same file is changed otherwise")
+    if evidence == "exact":
+        return kept_or_refreshed(old.change, new.change, old.hunk, new.hunk)
+    if evidence == "effect":
+        return Verdict("refreshed", None, "recut", "the same lines, cut into other hunks or slid to an equal place")
+    if old.file != new.file:
+        return moved_to_file(old, new, sides)
+    if evidence in ("text", "order"):
+        return judge_same_text(old, new, sides, upstream)
+    return judge_edited(old, new, sides, upstream)
+
+
+def kept_or_refreshed(one: Change, other: Change, hunk: Hunk, partner: Hunk) -> Verdict:
+    """Kept if the context is the same too: the whole hunk, or the nearest lines where hunks are cut differently."""
+    if hunk.body == partner.body or (
+        one.before[-CONTEXT:] == other.before[-CONTEXT:] and one.after[:CONTEXT] == other.after[:CONTEXT]
+    ):
+        return Verdict("kept")
+    return Verdict("refreshed")
+
+
+def judge_same_text(old: Item, new: Item, sides: Sides, upstream: Upstream) -> Verdict:
+    """Equal text in the same file that P and D2 do not share: without a place in P, or at another place."""
+    plain = kept_or_refreshed(old.change, new.change, old.hunk, new.hunk)
+    if old.state == "unplaced":
+        stray = stray_place(old, new, sides, upstream)
+        return stray or Verdict(plain.word, None, "unplaced", f"it is not in P: {REASONS.get(old.reason, old.reason)}")
+    if old.size == 0 or new.size == 0:
+        return Verdict(plain.word, None, "superseded", "a later patch of its series took its lines out again")
+    here, there = (upstream.sections.name("new", old.file, item.place[0]) for item in (old, new))
+    if here == there:
+        return Verdict(plain.word, None, "place", PLACE_WORDS)
+    words = f"it stands in {there or 'file scope'}; upstream's line map leads to {here or 'file scope'}"
+    return Verdict("moved", "downstream", "misplaced", words)
+
+
+def stray_place(old: Item, new: Item, sides: Sides, upstream: Upstream) -> Verdict | None:
+    """Misplaced, if p2 has it in old code of another function; None if it is in new code or in its own function."""
+    lines = map_of(sides, new.file)
+    back = lines.back(new.place[0])
+    if back is None and new.place[0] > 0:
+        back = lines.back(new.place[0] - 1)
+    if back is None:
+        return None
+    home, there = upstream.sections.name("old", old.file, old.base[0]), upstream.sections.name("old", old.file, back)
+    if home == there or not upstream.sections.holds("new", old.file, home):
+        return None
+    words = f"it stands in {there or 'file scope'}; in the older release it was in {home or 'file scope'}, which is still there"
+    return Verdict("moved", "downstream", "misplaced", words)
+
+
+def moved_to_file(old: Item, new: Item, sides: Sides) -> Verdict:
+    """A change that is in another file now."""
+    gone = old.state == "unplaced"
+    text = f"now in {new.file.decode('utf-8', 'backslashreplace')}"
+    return Verdict("moved", "upstream" if gone else "downstream", "other-file", text)
+
+
+def judge_edited(old: Item, new: Item, sides: Sides, upstream: Upstream) -> Verdict:
+    """The same change with other lines: whose doing?"""
+    if old.key == new.key:
+        return Verdict("refreshed", None, "recut", "the same lines, shared with other hunks")
+    if explained(old, new, sides, upstream.texts):
+        return Verdict("edited", "upstream", None, "upstream's own change of these lines explains the difference")
+    return Verdict("edited", "downstream", None, "the author changed it")
+
+
+def fate_alone(item: Item, touched: set[Item]) -> Verdict:
+    """The fate of a change of p1 without a partner."""
+    if item.verdict is not None:
+        return item.verdict
+    if item.state == "absorbed":
+        return Verdict("absorbed", None, None, "the new release already holds its effect")
+    if item.state == "unplaced":
+        return Verdict("orphaned", None, item.reason, REASONS.get(item.reason, item.reason))
+    if item.size and item not in touched:
+        return Verdict("absorbed", None, "held", "the new downstream tree holds its effect without a hunk of its own")
+    return Verdict("dropped", None, None, "it still has its place in the new release, and the new patchset does not hold it")
+
+
+def origin_alone(item: Item, sides: Sides, upstream: Upstream) -> Verdict:
+    """The origin of a change of p2 without a partner."""
+    if item.verdict is not None:
+        return item.verdict
+    twin = applied_twice(item, sides)
+    if twin is not None:
+        return Verdict("new", "downstream", "applied-twice", f"the new release already holds the effect of {twin.hunk.id}")
+    if undoes_upstream(item, sides, upstream.texts):
+        return Verdict("new", "upstream", "reverts-upstream", "it puts back what upstream changed")
+    if sits_on_upstream(item, sides, upstream.new_files):
+        return Verdict("new", "upstream", None, "it stands on code that upstream added")
+    return Verdict("new", "downstream")
+
+
+def applied_twice(item: Item, sides: Sides) -> Item | None:
+    """The absorbed change of p1 whose text a change of p2 applies once more."""
+    if not item.change.added:
+        return None
+    twins = (old for old in sides.old if old.state == "absorbed" and old.file == item.file and old.key == item.key)
+    return next(twins, None)
+
+
+def follow_superseders(items: list[Item]) -> None:
+    """A change of which no line lives to D, and which has no partner, shares the verdict of the one that replaced it."""
+    for item in reversed(items):
+        if item.superseded and not item.partners and item.later >= 0:
+            later = items[item.later].verdict
+            if later is not None:
+                item.verdict = Verdict(later.word, later.cause, "superseded", f"replaced by {items[item.later].hunk.id}")
+
+
+def collect(sides: Sides, kinds: dict[tuple[Item, Item], Verdict]) -> Correspondence:
+    """Gather verdicts by hunk and pairs into edges."""
+    found = Correspondence()
+    for items, verdicts in ((sides.old, found.fates), (sides.new, found.origins)):
+        for item in items:
+            assert item.verdict is not None
+            verdicts[item.hunk.id] = (*verdicts.get(item.hunk.id, ()), item.verdict)
+            if item.superseded:
+                found.superseded.setdefault(item.hunk.id, items[item.later].hunk.id)
+    for item in sides.old:
+        in_p = item.state == "placed" and not item.superseded
+        found.placed[item.hunk.id] = (*found.placed.get(item.hunk.id, ()), in_p)
+        if item.state != "placed" and not item.superseded:
+            found.unplaced.append(Unplaced(item.hunk.id, item.index, item.reason or item.state))
+    whole = {item.hunk.id for side in (sides.old, sides.new) for item in side if not item.superseded}
+    found.superseded = {one: other for one, other in found.superseded.items() if one not in whole}
+    found.edges = [*pair_edges(kinds), *upstream_edges(sides)]
+    return found
+
+
+def pair_edges(kinds: dict[tuple[Item, Item], Verdict]) -> list[Edge]:
+    """One edge for each pair of hunks, carrying the worst of its changes' verdicts."""
+    groups: dict[tuple[str, str], list[tuple[Item, Item, Verdict]]] = defaultdict(list)
+    for (old, new), verdict in kinds.items():
+        groups[old.hunk.id, new.hunk.id].append((old, new, verdict))
+    edges = []
+    for (a, b), members in sorted(groups.items()):
+        word = worst_of(verdict for _, _, verdict in members).word
+        olds = list(dict.fromkeys(old for old, _, _ in members))
+        news = list(dict.fromkeys(new for _, new, _ in members))
+        same = all(old.key == new.key for old, new, _ in members)
+        score = 1.0 if same else similarity([line for old in olds for line in old.lines], [line for new in news for line in new.lines])
+        evidence = tuple(sorted({old.partners[new] for old, new, _ in members}))
+        edges.append(Edge(a, b, word, score, evidence))
+    return edges
+
+
+def upstream_edges(sides: Sides) -> list[Edge]:
+    """Edges to the upstream hunks that took a change in, or that explain it."""
+    found: dict[tuple[str, str], Edge] = {}
+    for item in [*sides.old, *sides.new]:
+        verdict = item.verdict
+        if verdict is None or (verdict.word in PAIRED and verdict.cause != "upstream"):
+            continue
+        if verdict.word == "absorbed" or verdict.cause == "upstream" or verdict.word == "orphaned":
+            for name in item.upstream:
+                found.setdefault((item.hunk.id, name), Edge(item.hunk.id, name, verdict.word, 1.0, ("upstream",)))
+    return [found[key] for key in sorted(found)]

@@ -1,0 +1,61 @@
+"""Stage 3: what is left, anywhere: the same or nearly the same text in another file or another place."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from git_metadiff.correspond.items import Item, Key, Sides, pair
+from git_metadiff.correspond.place import likeness
+
+#: Least likeness of a change and its partner elsewhere.
+LIKE_ENOUGH = 0.7
+#: A line that more changes than this hold tells nothing about any of them.
+RARE = 4
+
+
+def match_contents(sides: Sides) -> None:
+    """Pair equal text that is unique on both sides, then text that shares rare lines."""
+    match_equal(sides)
+    match_rare(sides)
+
+
+def telling(item: Item) -> bool:
+    """Whether a change says enough to be known again elsewhere."""
+    words = sum(48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122 for byte in item.text)
+    return item.hunk.kind == "text" and words >= 16
+
+
+def match_equal(sides: Sides) -> None:
+    """Pair text that one open change of each side has."""
+    groups: dict[Key, tuple[list[Item], list[Item]]] = defaultdict(lambda: ([], []))
+    for item in [*sides.open_old(), *sides.open_new()]:
+        if telling(item) and item.state != "absorbed":
+            groups[item.key][item.side].append(item)
+    for old, new in groups.values():
+        if len(old) == len(new) == 1:
+            pair(old[0], new[0], "content")
+
+
+def match_rare(sides: Sides) -> None:
+    """Pair the most alike first among changes that share a rare line (inverted index over added lines)."""
+    index: dict[bytes, list[Item]] = defaultdict(list)
+    for new in sides.open_new():
+        for line in set(new.change.added):
+            if telling(new) and len(line.strip()) > 8:
+                index[line.strip()].append(new)
+    scored = []
+    for old in sides.open_old():
+        if not telling(old) or old.state == "absorbed":
+            continue
+        votes: Counter[Item] = Counter()
+        for line in {line.strip() for line in old.change.added}:
+            if len(index.get(line, ())) <= RARE:
+                votes.update(index.get(line, ()))
+        for new, _ in votes.most_common(3):
+            score = likeness(old, new)
+            if score >= LIKE_ENOUGH:
+                scored.append((score, old.serial, new.serial, old, new))
+    scored.sort(key=lambda entry: (-entry[0], entry[1], entry[2]))
+    for _, _, _, old, new in scored:
+        if not old.partners and not new.partners:
+            pair(old, new, "rare lines")

@@ -1,0 +1,90 @@
+"""Stage 2: the same place. What shares lines, overlaps or touches in U2 is the same change, edited."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import networkx as nx
+from rapidfuzz.distance import Indel
+
+from git_metadiff.correspond.items import Item, Sides, pair
+
+#: Least likeness of two texts that only stand at the same place and take out none of the same lines.
+LIKE_ENOUGH = 0.5
+
+
+def match_places(sides: Sides) -> None:
+    """Pair what shares lines, then what stands at the same place."""
+    match_shared(sides)
+    match_touching(sides)
+
+
+def match_shared(sides: Sides) -> None:
+    """Pair the parts of a split or merged change: all that share lines of D2 or take out the same lines of U2.
+
+    A group in which every line is shared has the same effect on both sides, cut into other hunks or slid to an equal
+    place by another diff.
+    """
+    graph: nx.Graph[Item] = nx.Graph()
+    for old in sides.open_old():
+        for new, count in old.shared.items():
+            if not new.partners and is_solid(old, new, count):
+                graph.add_edge(old, new)
+    for group in nx.connected_components(graph):
+        olds = [item for item in group if item.side == 0]
+        news = [item for item in group if item.side == 1]
+        whole = all(sum(item.shared.get(other, 0) for other in news) == item.size for item in olds) and all(
+            sum(item.shared.get(other, 0) for other in olds) == item.size for item in news
+        )
+        for old, new in ((old, new) for old in olds for new in old.shared if graph.has_edge(old, new)):
+            pair(old, new, "effect" if whole else "shared lines")
+
+
+def is_solid(old: Item, new: Item, count: int) -> bool:
+    """Whether what two changes share is more than a brace or an empty line."""
+    if count == old.size or count == new.size:
+        return True
+    common = set(old.lines) & set(new.lines)
+    return any(sum(byte > 47 for byte in line) > 3 for line in common)
+
+
+def match_touching(sides: Sides) -> None:
+    """Pair the most alike first among changes that overlap or touch in U2."""
+    waiting: dict[bytes, list[Item]] = defaultdict(list)
+    for new in sides.open_new():
+        if new.hunk.kind == "text":
+            waiting[new.file].append(new)
+    scored = []
+    for old in sides.open_old():
+        if old.hunk.kind != "text" or old.state == "absorbed":
+            continue
+        for new in waiting[old.file]:
+            if touch(old, new):
+                score = likeness(old, new)
+                if score >= LIKE_ENOUGH or takes_same(old, new):
+                    scored.append((score, old.serial, new.serial, old, new))
+    scored.sort(key=lambda entry: (-entry[0], entry[1], entry[2]))
+    for _, _, _, old, new in scored:
+        if not (old.partners and new.partners):
+            pair(old, new, "place")
+
+
+def touch(old: Item, new: Item) -> bool:
+    """Whether two places of U2 overlap or touch."""
+    return old.place[0] <= new.place[1] and new.place[0] <= old.place[1]
+
+
+def takes_same(old: Item, new: Item) -> bool:
+    """Whether p2 changes lines that p1's change, unplaced, would stand on: upstream's form of the same lines."""
+    overlap = min(old.place[1], new.place[1]) - max(old.place[0], new.place[0])
+    return overlap > 0 and bool(old.change.removed) and bool(new.change.removed) and likeness(old, new) >= LIKE_ENOUGH / 2
+
+
+def likeness(old: Item, new: Item) -> float:
+    """Indel similarity of the changed text of two items, by bytes, 0 to 1."""
+    return float(Indel.normalized_similarity(old.text[:20000], new.text[:20000]))
+
+
+def similarity(old: list[bytes], new: list[bytes]) -> float:
+    """Indel similarity of two lists of lines, 0 to 1."""
+    return float(Indel.normalized_similarity(old, new)) if old or new else 1.0

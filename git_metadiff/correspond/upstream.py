@@ -1,0 +1,138 @@
+"""Stage 4: upstream as the third party. What it did where a change stands, and whether it explains a difference."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from rapidfuzz.distance import Indel
+
+from git_metadiff.correspond.items import Item, Sides, map_of
+from git_metadiff.linemap import Block, LineMap
+
+Tokens = list[bytes]
+Edit = tuple[int, int, Tokens]
+TOKEN = re.compile(rb"\w+|[^\w\s]")
+#: Reads the lines of a file of U1 (`old`) or U2 (`new`) by its name in U2.
+Texts = Callable[[str, bytes], list[bytes]]
+
+
+def upstream_id(transition: int, path: bytes, block: Block) -> str:
+    """The id of an upstream hunk: the line is that of `diff-tree -U0`, which for an insertion is the line before."""
+    line = block.a + 1 if block.b > block.a else block.a
+    return f"upstream:{transition}:{path.decode('utf-8', 'surrogateescape')}:{line}"
+
+
+def meet_upstream(sides: Sides, transition: int) -> None:
+    """Note on every change the upstream hunks at its place, for those that need an explanation."""
+    for item in [*sides.old, *sides.new]:
+        lines = map_of(sides, item.file)
+        if lines.blocks and needs_explaining(item):
+            path = sides.sources.get(item.file, item.file)
+            item.upstream = tuple(upstream_id(transition, path, block) for block in lines.touches(*item.place))
+
+
+def needs_explaining(item: Item) -> bool:
+    """Whether a change is not simply where it was."""
+    return not item.partners or any(evidence != "exact" for evidence in item.partners.values())
+
+
+def tokens(lines: tuple[bytes, ...]) -> Tokens:
+    """The words and signs of some lines, without white space."""
+    return TOKEN.findall(b"\n".join(lines))
+
+
+def edits(old: Tokens, new: Tokens) -> list[Edit]:
+    """How `old` becomes `new`: ranges of `old` and what stands there instead, in order, never touching."""
+    found: list[Edit] = []
+    for code in Indel.opcodes(old, new):
+        if code.tag == "equal":
+            continue
+        start, stop, text = code.src_start, code.src_end, new[code.dest_start : code.dest_end]
+        if found and found[-1][1] == start:
+            found[-1] = (found[-1][0], stop, found[-1][2] + text)
+        else:
+            found.append((start, stop, text))
+    return found
+
+
+def merge_tokens(base: Tokens, ours: Tokens, theirs: Tokens) -> Tokens | None:
+    """A three-way merge of words; None where both sides change the same words differently."""
+    merged = sorted({(start, stop, tuple(text)) for start, stop, text in edits(base, ours) + edits(base, theirs)})
+    out: Tokens = []
+    at = 0
+    last = -1
+    for start, stop, text in merged:
+        if start < at or start == last:
+            return None
+        out += base[at:start]
+        out += text
+        at, last = stop, start
+    return out + base[at:]
+
+
+def explained(old: Item, new: Item, sides: Sides, texts: Texts) -> bool:
+    """Whether upstream's own change accounts for the whole difference between two forms of a change."""
+    lines = map_of(sides, new.file)
+    if not lines.blocks:
+        return False
+    one, other = old.change, new.change
+    if one.added == other.added:
+        return removal_explained(old, new, lines)
+    if tokens(one.added) == tokens(other.added) and tokens(one.removed) == tokens(other.removed):
+        return False
+    if one.removed and merge_tokens(tokens(one.removed), tokens(other.removed), tokens(one.added)) == tokens(other.added):
+        return True
+    return substitutions(one.added, other.added) <= upstream_substitutions(new.file, lines, texts) and bool(
+        substitutions(one.added, other.added)
+    )
+
+
+def removal_explained(old: Item, new: Item, lines: LineMap) -> bool:
+    """Whether each line that only one side takes out is upstream's: gone from U2, or new in it."""
+    gone = [at for at in range(*old.base) if lines.line(at) is None]
+    fresh = [at for start, stop in new.gone for at in range(start, stop) if lines.is_new(at)]
+    kept = {text for at, text in enumerate(old.change.removed) if at + old.base[0] not in gone}
+    back = {new.place[0] + at for at in range(len(new.change.removed))} - set(fresh)
+    taken = {new.change.removed[at - new.place[0]] for at in back if at - new.place[0] < len(new.change.removed)}
+    return kept == taken
+
+
+def substitutions(old: tuple[bytes, ...], new: tuple[bytes, ...]) -> set[tuple[tuple[bytes, ...], tuple[bytes, ...]]]:
+    """Which words became which. White space and pure additions count as a substitution of nothing."""
+    before = tokens(old)
+    return {(tuple(before[start:stop]), tuple(text)) for start, stop, text in edits(before, tokens(new))}
+
+
+def upstream_substitutions(
+    file: bytes, lines: LineMap, texts: Texts
+) -> set[tuple[tuple[bytes, ...], tuple[bytes, ...]]]:
+    """The substitutions that upstream made in a file."""
+    old, new = texts("old", file), texts("new", file)
+    found: set[tuple[tuple[bytes, ...], tuple[bytes, ...]]] = set()
+    for block in lines.blocks:
+        if block.b > block.a and block.d > block.c and block.b - block.a + block.d - block.c < 200:
+            found |= substitutions(tuple(old[block.a : block.b]), tuple(new[block.c : block.d]))
+    return {(was, now) for was, now in found if was and now}
+
+
+def sits_on_upstream(item: Item, sides: Sides, upstream_files: set[bytes]) -> bool:
+    """Whether a change of p2 stands wholly on code that upstream added since U1."""
+    if item.file in upstream_files:
+        return True
+    lines = map_of(sides, item.file)
+    if not lines.blocks:
+        return False
+    if item.gone:
+        return all(lines.is_new(at) for start, stop in item.gone for at in range(start, stop))
+    return lines.is_new(item.place[0]) and lines.is_new(max(0, item.place[0] - 1))
+
+
+def undoes_upstream(item: Item, sides: Sides, texts: Texts) -> bool:
+    """Whether a change of p2 puts back exactly what upstream changed."""
+    if not item.change.removed and not item.change.added:
+        return False
+    for block in map_of(sides, item.file).touches(*item.place):
+        if (block.c, block.d) == item.place and tuple(texts("old", item.file)[block.a : block.b]) == item.change.added:
+            return True
+    return False

@@ -1,0 +1,75 @@
+"""Synthetic commits on parallel branches, so that git's own tools work on a history that never existed.
+
+    refs/metadiff/NAME/upstream      U1 <-- U2 <-- U3
+    refs/metadiff/NAME/downstream    D1 <-- D2 <-- D3      parents of Dn: D(n-1), then the tip of the series on Un
+    refs/metadiff/NAME/comparison    holds the Comparison; its parents keep all of it from gc
+
+Author, committer and date are fixed, and names are as the user gave them without folders, so the same inputs give the
+same ids on any machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from git_metadiff.apply import Applied
+from git_metadiff.git import FastImport, modify
+from git_metadiff.model import Patch
+
+#: Refs of the scratch repository; only their commits leave it.
+WORK_REF = "refs/heads/work"
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """Marks of the commits of both branches, in the order of the releases."""
+
+    upstream: list[str]
+    downstream: list[str]
+
+
+def write_upstream(writer: FastImport, names: Sequence[str], trees: Sequence[str]) -> list[str]:
+    """One commit a release, each on top of the one before; several patchsets on one release share its commit."""
+    marks: list[str] = []
+    for at, (name, tree) in enumerate(zip(names, trees, strict=True)):
+        if at and (names[at - 1], trees[at - 1]) == (name, tree):
+            marks.append(marks[-1])
+            continue
+        parents = marks[-1:]
+        marks.append(writer.commit(WORK_REF + "-upstream", f"{name}\n".encode(), parents, [], tree=tree))
+    return marks
+
+
+def write_series(writer: FastImport, upstream: str, applied: Applied) -> str:
+    """One commit a patch on top of its release; the mark of the tip."""
+    tip = upstream
+    for patch, lines in zip(applied.patches, applied.steps, strict=True):
+        tip = writer.commit(WORK_REF + "-series", patch_message(patch), [tip], lines, author=patch.author)
+    return tip
+
+
+def patch_message(patch: Patch) -> bytes:
+    """The message of a patch's commit: its subject, its header, and the name it had."""
+    subject = patch.subject or patch.name
+    body = patch.message.strip(b"\n")
+    parts = [subject.encode("utf-8", "surrogateescape")]
+    if body and body != parts[0]:
+        parts.append(body)
+    parts.append(f"Patch-Name: {patch.name}".encode("utf-8", "surrogateescape"))
+    return b"\n\n".join(parts) + b"\n"
+
+
+def write_downstream(writer: FastImport, before: str | None, tip: str, base: str, applied: Applied, name: str) -> str:
+    """Dn: the tree after the whole patchset, on top of D(n-1) and the tip of its series. `base` is the tree of Un."""
+    parents = [tip] if before is None else [before, tip]
+    lines = [line for step in applied.steps for line in step] if before is not None else []
+    tree = base if before is not None else None
+    return writer.commit(WORK_REF + "-downstream", f"{name}\n".encode("utf-8", "surrogateescape"), parents, lines, tree=tree)
+
+
+def write_comparison(writer: FastImport, name: str, key: str, parents: Sequence[str], files: dict[bytes, bytes]) -> str:
+    """The commit that holds a Comparison. `key` tells whether the same inputs were compared before."""
+    lines = [modify("100644", writer.blob(content), path) for path, content in files.items()]
+    message = f"Comparison {name}\n\nMetadiff-Key: {key}\n".encode("utf-8", "surrogateescape")
+    return writer.commit(WORK_REF + "-comparison", message, list(parents), lines, tree="")

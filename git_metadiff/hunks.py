@@ -1,0 +1,428 @@
+"""Unified diff text becomes file patches, hunks and changes, as bytes.
+
+The scanner finds the sections of a patch and the extent of each hunk by its line counts, as `git apply` does, so that
+text that only looks like a header (a removed line `-- x`, say) is not taken for one. unidiff, which stumbles over paths
+with ` b/`, quoted paths and binary payloads, is not used here but reads the same files again, as the second opinion
+behind the certificate's accounting (`count_hunks`).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import re
+import zlib
+from dataclasses import dataclass, field
+
+from unidiff import PatchSet, UnidiffParseError
+
+from git_metadiff.errors import MetadiffError
+from git_metadiff.model import Change
+
+HUNK_HEADER = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@[ \t]?([^\r\n]*)")
+#: What `diff` and `git` write for a file that is not there.
+EPOCH_STAMP = re.compile(rb"\t(1970-01-01|1969-12-31) \d\d:\d\d:\d\d(\.\d+)? ?[-+]?\d*")
+STUB = re.compile(rb"(?:Binary )?[Ff]iles (.+) and (.+) differ")
+
+
+@dataclass(frozen=True, slots=True)
+class RawHunk:
+    """A hunk as it stands in a patch."""
+
+    line: int  # 1-based line of its @@ in the patch file
+    old_start: int
+    old_lines: int
+    new_start: int
+    new_lines: int
+    section: bytes
+    body: tuple[bytes, ...]  # lines with prefix; `\\ No newline at end of file` as a line of its own
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryPatch:
+    """The content of a `GIT binary patch`: one direction, inflated."""
+
+    kind: str  # `literal` or `delta`
+    data: bytes
+
+
+@dataclass(slots=True)
+class FilePatch:
+    """What a patch does to one file. Names are as in the patch, before stripping; None stands for /dev/null."""
+
+    line: int  # 1-based line of the section's first header
+    git: bool = False  # has a `diff --git` header
+    old_name: bytes | None = None
+    new_name: bytes | None = None
+    bare_names: bool = False  # names come from rename/copy lines, which carry no prefix
+    old_mode: str | None = None
+    new_mode: str | None = None
+    creates: bool | None = False  # None: cannot be told from the patch alone
+    deletes: bool | None = False
+    renames: bool = False
+    copies: bool = False
+    new_oid: bytes = b""
+    stub: bool = False  # `Binary files differ` without data
+    binary: BinaryPatch | None = None
+    hunks: list[RawHunk] = field(default_factory=list)
+
+    @property
+    def lineless(self) -> bool:
+        """Whether the section does something that no text hunk tells: it then counts as one hunk more."""
+        changes_mode = self.old_mode is not None and self.new_mode is not None and self.old_mode != self.new_mode
+        empty = not self.hunks and not self.stub and self.binary is None and bool(self.creates or self.deletes)
+        return self.renames or self.copies or changes_mode or self.binary is not None or empty
+
+
+class Scanner:
+    """Splits the text of one patch into its file sections."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        self.lines = data.split(b"\n")
+        if self.lines and self.lines[-1] == b"":
+            self.lines.pop()
+        self.name = name
+        self.files: list[FilePatch] = []
+        self.first = len(self.lines)  # where the message before the first section ends
+
+    def scan(self) -> list[FilePatch]:
+        """Return the sections in order."""
+        at = 0
+        while at < len(self.lines):
+            at = self._section(at)
+        return self.files
+
+    def message(self) -> bytes:
+        """The text before the first section."""
+        return b"\n".join(self.lines[: self.first])
+
+    def _section(self, at: int) -> int:
+        line = self.lines[at]
+        if line.startswith(b"diff --git "):
+            return self._git_section(at)
+        if line.startswith(b"--- ") and self._traditional_at(at):
+            self._open(FilePatch(at + 1, creates=None, deletes=None))
+            return self._hunks(self._names(at, self.files[-1]), self.files[-1])
+        if line.startswith((b"Binary files ", b"Files ")) and (match := STUB.fullmatch(line.rstrip(b"\r"))):
+            self._open(FilePatch(at + 1, old_name=none_if_null(match[1]), new_name=none_if_null(match[2]), stub=True))
+            return at + 1
+        if line.startswith(b"@@ -") and HUNK_HEADER.match(line):
+            raise self._malformed(at, "a hunk without a file header")
+        return at + 1
+
+    def _traditional_at(self, at: int) -> bool:
+        lines = self.lines
+        return at + 2 < len(lines) and lines[at + 1].startswith(b"+++ ") and lines[at + 2].startswith(b"@@ -")
+
+    def _open(self, patch: FilePatch) -> None:
+        self.first = min(self.first, patch.line - 1)
+        self.files.append(patch)
+
+    def _git_section(self, at: int) -> int:
+        patch = FilePatch(at + 1, git=True)
+        self._open(patch)
+        patch.old_name, patch.new_name = git_header_names(self.lines[at][len(b"diff --git ") :].rstrip(b"\r"))
+        at += 1
+        while at < len(self.lines):
+            line = self.lines[at].rstrip(b"\r")
+            if line.startswith(b"--- ") and at + 1 < len(self.lines) and self.lines[at + 1].startswith(b"+++ "):
+                return self._hunks(self._names(at, patch), patch)
+            if line == b"GIT binary patch":
+                return self._binary(at + 1, patch)
+            if STUB.fullmatch(line):
+                patch.stub = True
+                return at + 1
+            if not extended_header(line, patch):
+                break
+            at += 1
+        self._check_named(patch)
+        return at
+
+    def _check_named(self, patch: FilePatch) -> None:
+        if patch.old_name is None and patch.new_name is None:
+            raise self._malformed(patch.line - 1, "cannot tell the file name from this header")
+
+    def _names(self, at: int, patch: FilePatch) -> int:
+        """Read the `---` and `+++` lines at `at`; return the line after them."""
+        old, new = self.lines[at][4:], self.lines[at + 1][4:]
+        old_name, new_name = header_name(old), header_name(new)
+        if patch.git:
+            if not patch.bare_names:
+                patch.old_name, patch.new_name = old_name, new_name
+            return at + 2
+        patch.old_name, patch.new_name = old_name, new_name
+        if old_name is None or EPOCH_STAMP.search(old):
+            patch.creates, patch.deletes = True, False
+        elif new_name is None or EPOCH_STAMP.search(new):
+            patch.creates, patch.deletes = False, True
+        return at + 2
+
+    def _hunks(self, at: int, patch: FilePatch) -> int:
+        while at < len(self.lines) and (match := HUNK_HEADER.match(self.lines[at])):
+            end = self._hunk_end(at, match)
+            patch.hunks.append(self._read(at, end, match))
+            at = end
+        if not patch.hunks:
+            raise self._malformed(at, "a file header without a hunk")
+        return at
+
+    def _hunk_end(self, at: int, match: re.Match[bytes]) -> int:
+        """The line after the hunk whose header is at `at`, by its counts."""
+        old, new = int(match[2] or 1), int(match[4] or 1)
+        lines, start = self.lines, at
+        at += 1
+        while old > 0 or new > 0:
+            prefix = lines[at][:1] if at < len(lines) else b"?"
+            if prefix == b" " or prefix in (b"", b"\r"):
+                old, new = old - 1, new - 1
+            elif prefix == b"-":
+                old -= 1
+            elif prefix == b"+":
+                new -= 1
+            elif prefix != b"\\":
+                what = "the patch ends inside this hunk" if at >= len(lines) else "this line is not part of a hunk"
+                raise self._malformed(min(at, len(lines) - 1), f"{what} (hunk at line {start + 1})")
+            if old < 0 or new < 0:
+                raise self._malformed(at, f"the hunk is longer than its header says (hunk at line {start + 1})")
+            at += 1
+        return at + 1 if at < len(lines) and lines[at].startswith(b"\\") else at
+
+    def _binary(self, at: int, patch: FilePatch) -> int:
+        """Read a binary patch; the forward part is kept, the reverse one passed over."""
+        end = at
+        while end < len(self.lines) and not self.lines[end].startswith(b"diff --git "):
+            end += 1
+        patch.binary = decode_binary(self.lines[at:end])
+        if patch.binary is None:
+            raise self._malformed(min(at, len(self.lines) - 1), "the binary patch is damaged")
+        return end
+
+    def _malformed(self, at: int, what: str) -> MetadiffError:
+        where = f"{self.name}:{at + 1}"
+        return MetadiffError(f"{where}: malformed patch: {what}", "is the file complete? fetch it again and compare its digest")
+
+    def _read(self, at: int, end: int, match: re.Match[bytes]) -> RawHunk:
+        old_start, old_lines, new_start, new_lines = (int(number) if number else 1 for number in match.groups()[:4])
+        # An empty context line may have lost its blank on the way (GNU diff, mail programs).
+        body = tuple(line if line not in (b"", b"\r") else b" " + line for line in self.lines[at + 1 : end])
+        return RawHunk(at + 1, old_start, old_lines, new_start, new_lines, match[5].rstrip(), body)
+
+
+def none_if_null(name: bytes) -> bytes | None:
+    """None for /dev/null."""
+    return None if name == b"/dev/null" else name
+
+
+def header_name(text: bytes) -> bytes | None:
+    """The file name behind `--- ` or `+++ `: unquoted, without a time stamp; None for /dev/null."""
+    text = text.rstrip(b"\r")
+    if text.startswith(b'"'):
+        name, _ = unquote(text)
+        return none_if_null(name)
+    name = text.split(b"\t", 1)[0]
+    if b"\t" not in text:
+        name = re.sub(rb" +(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d.*|[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d \d{4}.*)$", b"", name)
+    return none_if_null(name.rstrip(b" ") if b"\t" not in text else name)
+
+
+def git_header_names(text: bytes) -> tuple[bytes | None, bytes | None]:
+    """The two names of a `diff --git` line, where they can be told: both quoted or plain, equal after their prefix."""
+    if text.startswith(b'"'):
+        old, rest = unquote(text)
+        rest = rest.lstrip(b" ")
+        return old, unquote(rest)[0] if rest.startswith(b'"') else rest
+    if text.endswith(b'"') and b' "' in text:
+        old, _, rest = text.partition(b' "')
+        return old, unquote(b'"' + rest)[0]
+    for at in (match.start() for match in re.finditer(rb" ", text)):
+        old, new = text[:at], text[at + 1 :]
+        if old.partition(b"/")[2] == new.partition(b"/")[2] != b"" or old == new:
+            return old, new
+    return None, None
+
+
+SIMPLE_ESCAPES = {b"n": b"\n", b"t": b"\t", b'"': b'"', b"\\": b"\\", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"r": b"\r", b"v": b"\v"}
+
+
+def unquote(text: bytes) -> tuple[bytes, bytes]:
+    """Read a C-quoted name at the start of `text`; return it and what follows the closing quote."""
+    out, at = bytearray(), 1
+    while at < len(text) and text[at : at + 1] != b'"':
+        if text[at : at + 1] != b"\\":
+            out += text[at : at + 1]
+            at += 1
+        elif text[at + 1 : at + 2] in SIMPLE_ESCAPES:
+            out += SIMPLE_ESCAPES[text[at + 1 : at + 2]]
+            at += 2
+        else:
+            digits = re.match(rb"[0-3][0-7]{2}", text[at + 1 : at + 4])
+            out.append(int(digits[0], 8) if digits else 0x5C)
+            at += 4 if digits else 1
+    return bytes(out), text[at + 1 :]
+
+
+def extended_header(line: bytes, patch: FilePatch) -> bool:
+    """Take one extended header of git into `patch`; False if the line is none."""
+    words = line.split(b" ")
+    if line.startswith((b"old mode ", b"new mode ")):
+        setattr(patch, "old_mode" if words[0] == b"old" else "new_mode", words[2].decode("ascii", "replace"))
+    elif line.startswith(b"new file mode "):
+        patch.creates, patch.new_mode = True, words[3].decode("ascii", "replace")
+    elif line.startswith(b"deleted file mode "):
+        patch.deletes, patch.old_mode = True, words[3].decode("ascii", "replace")
+    elif line.startswith((b"rename from ", b"rename to ", b"copy from ", b"copy to ", b"rename old ", b"rename new ")):
+        name = line.split(b" ", 2)[2]
+        name = unquote(name)[0] if name.startswith(b'"') else name
+        patch.bare_names = True
+        patch.renames = patch.renames or words[0] == b"rename"
+        patch.copies = patch.copies or words[0] == b"copy"
+        if words[1] in (b"from", b"old"):
+            patch.old_name = name
+        else:
+            patch.new_name = name
+    elif line.startswith(b"index "):
+        patch.new_oid = words[1].partition(b"..")[2]
+        if len(words) > 2 and not patch.creates and not patch.deletes and patch.old_mode is None:
+            patch.old_mode = patch.new_mode = words[2].decode("ascii", "replace")
+    else:
+        return line.startswith((b"similarity index ", b"dissimilarity index "))
+    return True
+
+
+def decode_binary(lines: list[bytes]) -> BinaryPatch | None:
+    """The forward half of a `GIT binary patch`, or None if it is damaged."""
+    if not lines or not (match := re.fullmatch(rb"(literal|delta) (\d+)\r?", lines[0])):
+        return None
+    packed = bytearray()
+    for line in lines[1:]:
+        line = line.rstrip(b"\r")
+        if not line:
+            break
+        first = line[0]
+        length = first - 64 if 65 <= first <= 90 else first - 96 + 26 if 97 <= first <= 122 else -1
+        try:
+            chunk = base64.b85decode(line[1:])
+        except ValueError:
+            return None
+        if length < 1 or length > len(chunk):
+            return None
+        packed += chunk[:length]
+    try:
+        data = zlib.decompress(bytes(packed))
+    except zlib.error:
+        return None
+    return BinaryPatch(match[1].decode(), data) if len(data) == int(match[2]) else None
+
+
+def apply_delta(base: bytes, delta: bytes) -> bytes | None:
+    """Apply a git delta (pack format) to `base`; None if it does not fit."""
+    at = 0
+    sizes = []
+    for _ in range(2):
+        size = shift = 0
+        while at < len(delta):
+            byte = delta[at]
+            at += 1
+            size |= (byte & 0x7F) << shift
+            shift += 7
+            if not byte & 0x80:
+                break
+        sizes.append(size)
+    if sizes[0] != len(base):
+        return None
+    out = bytearray()
+    while at < len(delta):
+        code = delta[at]
+        at += 1
+        if code & 0x80:
+            fields = []
+            for bit in range(7):
+                byte = 0
+                if code & (1 << bit):
+                    if at >= len(delta):
+                        return None
+                    byte = delta[at]
+                    at += 1
+                fields.append(byte)
+            start = fields[0] | fields[1] << 8 | fields[2] << 16 | fields[3] << 24
+            size = fields[4] | fields[5] << 8 | fields[6] << 16 or 0x10000
+            out += base[start : start + size]
+        else:
+            out += delta[at : at + code]
+            at += code
+    return bytes(out) if len(out) == sizes[1] else None
+
+
+def strip_name(name: bytes | None, level: int) -> bytes | None:
+    """`name` without its first `level` folders, as `-p` of patch does; None if it has not so many."""
+    if name is None:
+        return None
+    parts = re.split(rb"/+", name)
+    if name.startswith(b"/"):
+        parts = parts[1:] if level == 0 else parts
+    parts = [part for part in parts if part != b"."] if name.startswith(b"./") and level == 0 else parts
+    kept = parts[level:]
+    return b"/".join(kept) if kept and kept[-1] else None
+
+
+def changes_of(hunk: RawHunk) -> tuple[Change, ...]:
+    """The changes of a hunk, each with the context lines up to its neighbours."""
+    found: list[Change] = []
+    old, new, last = hunk.old_start, hunk.new_start, b" "
+    old += hunk.old_lines == 0
+    new += hunk.new_lines == 0
+    before: list[bytes] = []
+    removed: list[bytes] = []
+    added: list[bytes] = []
+    runs: list[tuple[int, int, list[bytes], list[bytes], list[bytes]]] = []
+    for line in hunk.body:
+        prefix, text = line[:1], line[1:]
+        if prefix == b"\\":
+            target = added if (removed or added) and last == b"+" else removed if last == b"-" else before
+            if target:
+                target[-1] += b"\n\\"
+            continue
+        last = prefix
+        if prefix == b"-":
+            removed.append(text)
+        elif prefix == b"+":
+            added.append(text)
+        else:
+            if removed or added:
+                runs.append((old, new, before, removed, added))
+                old, new = old + len(removed), new + len(added)
+                before, removed, added = [], [], []
+            before.append(text)
+            old, new = old + 1, new + 1
+    if removed or added:
+        runs.append((old, new, before, removed, added))
+        before = []
+    for at, (old, new, above, removed, added) in enumerate(runs):
+        after = runs[at + 1][2] if at + 1 < len(runs) else before
+        found.append(Change(old, new, tuple(removed), tuple(added), tuple(above), tuple(after)))
+    return tuple(found)
+
+
+def digest(*parts: bytes) -> str:
+    """A short, stable digest of `parts` (48 bits, in hexadecimal)."""
+    state = hashlib.blake2b(digest_size=6)
+    for part in parts:
+        state.update(b"%d:" % len(part))
+        state.update(part)
+    return state.hexdigest()
+
+
+def count_hunks(data: bytes) -> int:
+    """How many text hunks a patch holds, counted without the scanner of this module.
+
+    unidiff counts them; where it cannot read the text, or disagrees, the lines that open a hunk are counted, for
+    unidiff is known to refuse some paths and to see files in commit messages.
+    """
+    headers = len(re.findall(rb"^@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@", data, re.MULTILINE))
+    try:
+        parsed = PatchSet(io.StringIO(data.decode("latin-1"), newline="\n"))
+    except UnidiffParseError:
+        return headers
+    counted = sum(len(file) for file in parsed)
+    return counted if counted == headers else headers

@@ -1,0 +1,370 @@
+"""The ported tree P: U2 with every change of p1 that still has a place, and nothing else.
+
+P is a function of the trees U1, U2 and D1 alone. The net changes of U1..D1 and the line map U1..U2 both come from git's
+histogram diff; each net change is placed alone, by the rules of `place_change`. Where `git merge-file` merges cleanly
+these rules give its very result (a test holds that), so no merge is run: one set of rules knows the place of every
+change exactly, and a conflict costs only the changes that have no place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from git_metadiff.apply import FileTrace, join_lines, split_lines
+from git_metadiff.git import CatFile, FastImport, Scratch, delete, modify
+from git_metadiff.linemap import IDENTITY, Block, LineMap, Tree, diff_blocks, find_renames
+from git_metadiff.model import Range
+
+CONTEXT = 3
+
+#: Why a change has no place in U2, in words.
+REASONS = {
+    "conflict": "upstream changed the lines that it removes",
+    "no-context": "upstream removed the code around it",
+    "several-places": "its context fits several places of the new release",
+    "overlap": "its place is taken by another change of the same patchset",
+    "file-deleted": "upstream deleted the file",
+    "file-exists": "upstream added a file of the same name",
+    "file-changed": "upstream changed a file that it removes or replaces as a whole",
+    "path-taken": "upstream has a file where it needs a folder, or a folder where it needs a file",
+}
+
+
+@dataclass(slots=True)
+class NetChange:
+    """A net change of U1..D1: `[a, b)` of U1 became `[c, d)` of D1."""
+
+    a: int
+    b: int
+    c: int
+    d: int
+    state: str = "placed"  # `placed`, `absorbed` or `unplaced`
+    reason: str = ""
+    x: int = 0  # placed: it replaces `[x, y)` of U2; else: about where it would stand
+    y: int = 0
+    p: int = 0  # its lines are `[p, p + d - c)` of P
+
+
+@dataclass(slots=True)
+class PortedFile:
+    """A file of D1 that p1 changed, on its way to P."""
+
+    base: bytes | None  # name in U1
+    old: bytes | None  # name in D1; None: deleted there
+    upstream: bytes | None  # name in U2
+    path: bytes | None = None  # name in P; None: not in P
+    whole: str = ""  # state of the file as a whole: `placed`, `absorbed`, `unplaced`; empty: see `changes`
+    reason: str = ""
+    changes: list[NetChange] = field(default_factory=list)
+    map: LineMap = IDENTITY  # U1 -> U2
+
+
+@dataclass(slots=True)
+class Port:
+    """P and what became of every net change."""
+
+    files: dict[bytes, PortedFile]  # by name in U1, or in D1 for files that p1 creates
+    tree: Tree
+    lines: list[bytes]  # fast-import lines from U2 to P
+    renames: dict[bytes, bytes]  # upstream's renames of files that p1 touches
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """The three trees that P is a function of."""
+
+    u1: Tree
+    u2: Tree
+    d1: Tree
+
+
+def port(scratch: Scratch, objects: CatFile, writer: FastImport, trees: Trees) -> Port:
+    """Build P. `writer` receives its new blobs; the lines of the result lead from U2's tree to P's."""
+    touched = {path for path in trees.u1.keys() | trees.d1.keys() if trees.u1.get(path) != trees.d1.get(path)}
+    renames = upstream_renames(scratch, trees.u1, trees.u2, {path for path in touched if path in trees.u1})
+    files = pair_files(scratch, trees, touched, renames)
+    result = Port({}, dict(trees.u2), [], renames)
+    merging = []
+    for file in files:
+        result.files[file.base if file.base is not None else file.old or b""] = file
+        if settle_whole(file, trees):
+            take_whole(file, trees, result)
+        else:
+            merging.append(file)
+    merge_all(scratch, objects, writer, trees, merging, result)
+    return result
+
+
+def upstream_renames(scratch: Scratch, u1: Tree, u2: Tree, touched: set[bytes]) -> dict[bytes, bytes]:
+    """Upstream's renames of the files `touched`; asked with only those, for git's detection is quadratic."""
+    gone = {path: u1[path] for path in sorted(touched) if path not in u2 and u1[path][0] != "160000"}
+    come = {path: entry for path, entry in u2.items() if path not in u1 and entry[0] != "160000"} if gone else {}
+    return find_renames(scratch, gone, come, "upstream")
+
+
+def pair_files(scratch: Scratch, trees: Trees, touched: set[bytes], renames: dict[bytes, bytes]) -> list[PortedFile]:
+    """The files of p1 with their names in U1, D1 and U2."""
+    gone = {path: trees.u1[path] for path in sorted(touched) if path not in trees.d1}
+    come = {path: trees.d1[path] for path in sorted(touched) if path not in trees.u1}
+    own = find_renames(scratch, gone, come, "downstream")
+    moved_to = set(own.values())
+    files = []
+    for path in sorted(touched):
+        if path in moved_to:
+            continue
+        base = path if path in trees.u1 else None
+        old = own.get(path, path if path in trees.d1 else None)
+        upstream = None if base is None else path if path in trees.u2 else renames.get(path)
+        files.append(PortedFile(base, old, upstream))
+    return files
+
+
+def is_text(mode: str) -> bool:
+    """Whether a file of this mode is merged line by line."""
+    return mode in ("100644", "100755")
+
+
+def settle_whole(file: PortedFile, trees: Trees) -> bool:
+    """Decide a file that needs no line by line merge: set `whole` and `reason`. False if it does need one."""
+    base = trees.u1[file.base] if file.base is not None else None
+    theirs = trees.d1[file.old] if file.old is not None else None
+    if base is None:
+        ours = trees.u2.get(file.old or b"")
+        state = "placed" if ours is None else "absorbed" if ours == theirs else "unplaced"
+        return settled(file, state, "file-exists")
+    ours = trees.u2[file.upstream] if file.upstream is not None else None
+    if theirs is None:
+        state = "absorbed" if ours is None else "placed" if ours == base else "unplaced"
+        return settled(file, state, "file-changed")
+    if ours is None:
+        return settled(file, "unplaced", "file-deleted")
+    if ours[1] == base[1] or ours[1] == theirs[1] or theirs[1] == base[1]:
+        state = "absorbed" if ours == theirs and file.upstream == file.old else "placed"
+        return settled(file, state, "")
+    if not all(is_text(entry[0]) for entry in (base, ours, theirs)):
+        return settled(file, "unplaced", "file-changed")
+    return False
+
+
+def settled(file: PortedFile, state: str, reason: str) -> bool:
+    """Set the state of a whole file."""
+    file.whole, file.reason = state, reason if state == "unplaced" else ""
+    return True
+
+
+def take_whole(file: PortedFile, trees: Trees, result: Port) -> None:
+    """Bring a settled file into P."""
+    if file.whole != "placed":
+        file.path = file.upstream if file.base is not None else file.old
+        return
+    if file.old is None:
+        result.lines.append(delete(file.upstream or b""))
+        result.tree.pop(file.upstream or b"", None)
+        return
+    theirs = trees.d1[file.old]
+    if file.base is None:
+        put(file, file.old, theirs, result)
+        return
+    base, ours = trees.u1[file.base], trees.u2[file.upstream or b""]
+    content = theirs[1] if ours[1] == base[1] else ours[1]
+    put(file, target_path(file), (merge_modes(base[0], ours[0], theirs[0]), content), result)
+
+
+def target_path(file: PortedFile) -> bytes:
+    """The name in P: p1's own new name, else upstream's."""
+    assert file.old is not None and file.upstream is not None
+    return file.upstream if file.old == file.base else file.old
+
+
+def merge_modes(base: str, ours: str, theirs: str) -> str:
+    """The mode that a three-way merge gives; upstream's where both changed it."""
+    return theirs if ours == base else ours
+
+
+def put(file: PortedFile, path: bytes, entry: tuple[str, str], result: Port) -> None:
+    """Set `path` of P; a path that clashes with a folder or a file of U2 stays unplaced."""
+    moved = file.upstream is not None and file.upstream != path
+    if (path not in result.tree and path_taken(path, result.tree)) or (moved and path in result.tree):
+        file.whole, file.reason, file.path = "unplaced", "path-taken", file.upstream
+        return
+    if moved and file.upstream is not None:
+        result.lines.append(delete(file.upstream))
+        result.tree.pop(file.upstream, None)
+    file.path = path
+    result.tree[path] = entry
+    result.lines.append(modify(entry[0], entry[1], path))
+
+
+def path_taken(path: bytes, tree: Tree) -> bool:
+    """Whether a folder of `path` is a file of the tree, or `path` itself a folder of it."""
+    parts = path.split(b"/")
+    if any(b"/".join(parts[:depth]) in tree for depth in range(1, len(parts))):
+        return True
+    return len(parts) == 1 and any(name.startswith(path + b"/") for name in tree)
+
+
+def merge_all(
+    scratch: Scratch, objects: CatFile, writer: FastImport, trees: Trees, files: list[PortedFile], result: Port
+) -> None:
+    """Place the changes of all files that both sides changed."""
+    entries = [(trees.u1[file.base or b""], trees.u2[file.upstream or b""], trees.d1[file.old or b""]) for file in files]
+    upstream = diff_blocks(scratch, [(base[1], ours[1]) for base, ours, _ in entries], "histogram")
+    downstream = diff_blocks(scratch, [(base[1], theirs[1]) for base, _, theirs in entries], "histogram")
+    names = [entry[1] for group in entries for entry in group]
+    contents = objects.read_many(names)
+    for file, (base, ours, theirs), theirs_map, net in zip(files, entries, upstream, downstream, strict=True):
+        texts = [next(contents) for _ in range(3)]
+        if theirs_map is None or net is None:
+            file.whole, file.reason, file.path = "unplaced", "file-changed", file.upstream
+            continue
+        file.map = LineMap(theirs_map)
+        file.changes = [NetChange(block.a, block.b, block.c, block.d) for block in net]
+        lines = Placer(*(split_lines(text) for text in texts), file.map).run(file.changes)
+        content = join_lines(lines)
+        mark = ours[1] if content == texts[1] else theirs[1] if content == texts[2] else writer.blob(content)
+        put(file, target_path(file), (merge_modes(base[0], ours[0], theirs[0]), mark), result)
+    next(contents, None)
+
+
+class Placer:
+    """Places the net changes of one file. Lines as `split_lines` gives them."""
+
+    def __init__(self, u1: list[bytes], u2: list[bytes], d1: list[bytes], lines: LineMap) -> None:
+        self.u1 = u1
+        self.u2 = u2
+        self.d1 = d1
+        self.map = lines
+
+    def run(self, changes: list[NetChange]) -> list[bytes]:
+        """Set the state and place of each change and return the lines of P."""
+        for change in changes:
+            self.place(change)
+        placed = sorted((change for change in changes if change.state == "placed"), key=lambda change: (change.x, change.y, change.a))
+        out: list[bytes] = []
+        at = 0
+        for change in placed:
+            if change.x < at:
+                change.state, change.reason = "unplaced", "overlap"
+                continue
+            out += self.u2[at : change.x]
+            change.p = len(out)
+            out += self.d1[change.c : change.d]
+            at = change.y
+        return self._mend_end(out + self.u2[at:])
+
+    @staticmethod
+    def _mend_end(lines: list[bytes]) -> list[bytes]:
+        """Only the last line may lack its newline."""
+        return [line[:-2] if line.endswith(b"\n\\") and at + 1 < len(lines) else line for at, line in enumerate(lines)]
+
+    def place(self, change: NetChange) -> None:
+        """Decide one change: placed at `[x, y)` of U2, absorbed, or unplaced with a reason."""
+        change.x, change.y = self.map.region(change.a, change.b)
+        if self._by_map(change):
+            return
+        if self._absorbed(change):
+            change.state = "absorbed"
+            return
+        self._by_context(change)
+
+    def _by_map(self, change: NetChange) -> bool:
+        if change.b > change.a:
+            pieces = self.map.pieces(change.a, change.b)
+            whole = len(pieces) == 1 and pieces[0][2] == change.b - change.a
+            if whole:
+                change.x = pieces[0][1]
+                change.y = change.x + pieces[0][2]
+            return whole
+        low, high = self.map.gap(change.a)
+        above = change.a == 0 or self.map.line(change.a - 1) is not None
+        below = change.a == len(self.u1) or self.map.line(change.a) is not None
+        if (low < high or not (above and below)) and self._absorbed(change):
+            change.state = "absorbed"
+            return True
+        if not above and not below:
+            return False
+        change.x = change.y = high if below else low
+        return True
+
+    def _absorbed(self, change: NetChange) -> bool:
+        """Whether U2 already holds the effect: the added lines stand where upstream changed the code."""
+        low, high = self.map.region(change.a, change.b)
+        added = self.d1[change.c : change.d]
+        if not added:
+            above = change.a == 0 or self.map.line(change.a - 1) is not None
+            below = change.b == len(self.u1) or self.map.line(change.b) is not None
+            return not self.map.pieces(change.a, change.b) and above and below
+        if self.u2[low:high] == added:
+            return True
+        if not any(sum(map(is_word, line)) >= 4 for line in added):
+            return False
+        size = len(added)
+        for at in range(max(0, low - size), min(high, len(self.u2) - size) + 1):
+            if self.u2[at : at + size] == added and sum(self.map.is_new(line) for line in range(at, at + size)) * 2 >= size:
+                return True
+        return False
+
+    def _by_context(self, change: NetChange) -> None:
+        """The one place where the old lines stand with their context, in lines that upstream moved there."""
+        core = self.u1[change.a : change.b]
+        change.state = "unplaced"
+        change.reason = "conflict" if core else "no-context"
+        for width in range(CONTEXT, 0, -1):
+            head = self.u1[max(0, change.a - width) : change.a]
+            needle = head + core + self.u1[change.b : change.b + width]
+            if not any(sum(map(is_word, line)) >= 4 for line in needle):
+                return
+            places = [at for at in occurrences(self.u2, needle) if self._moved_here(at, len(needle))]
+            if len(places) == 1:
+                change.state, change.reason = "placed", ""
+                change.x = places[0] + len(head)
+                change.y = change.x + len(core)
+                return
+            if places:
+                change.reason = "several-places"
+                return
+
+    def _moved_here(self, at: int, size: int) -> bool:
+        return all(self.map.is_new(line) for line in range(at, at + size))
+
+
+def is_word(byte: int) -> bool:
+    """Whether an ASCII letter or digit."""
+    return 48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122
+
+
+def occurrences(lines: list[bytes], needle: list[bytes]) -> Iterator[int]:
+    """Every place where `needle` stands in `lines`."""
+    first, size = needle[0], len(needle)
+    at = -1
+    while True:
+        try:
+            at = lines.index(first, at + 1)
+        except ValueError:
+            return
+        if lines[at : at + size] == needle:
+            yield at
+
+
+def blocks_of(file: PortedFile) -> list[Block]:
+    """The net changes of a file as blocks U1..D1."""
+    return [Block(change.a, change.b, change.c, change.d) for change in file.changes]
+
+
+def trace_key(trace: FileTrace) -> bytes:
+    """The key of a trace's file in `Port.files`."""
+    return trace.base if trace.base is not None else trace.path
+
+
+def p_ranges(file: PortedFile, ranges: list[Range]) -> list[Range]:
+    """Where lines of D1 that stand in P are."""
+    if file.whole:
+        return list(ranges) if file.whole == "placed" else []
+    found = []
+    for start, stop in ranges:
+        for change in file.changes:
+            low, high = max(start, change.c), min(stop, change.d)
+            if low < high and change.state == "placed":
+                found.append((change.p + low - change.c, change.p + high - change.c))
+    return found
