@@ -10,17 +10,16 @@ That the tree equals `git apply`'s wherever git applies is held by a test.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from git_metadiff.errors import MetadiffError
 from git_metadiff.git import CatFile, FastImport, delete, modify
-from git_metadiff.hunks import FilePatch, RawHunk, Scanner, apply_delta, changes_of, digest, strip_name
+from git_metadiff.hunks import FilePatch, RawHunk, Scanner, apply_delta, changes_of, digest, prefixes_of, strip_name
+from git_metadiff.lines import join_lines, split_lines
 from git_metadiff.model import Change, Hunk, Notice, Patch, Range
 
 MAX_FUZZ = 2
-#: Marks a line without a newline at its end; no line of a file can hold it, for it begins with a newline.
-NO_NEWLINE = b"\n\\"
 
 Tree = dict[bytes, tuple[str, str]]  # path -> (mode, object id or mark)
 
@@ -48,6 +47,8 @@ class FileTrace:
     #: runs of lines of D in order: (length, first line in U) or (length, -1 - serial of the owning change)
     runs: list[tuple[int, int]] = field(default_factory=list)
     lines: list[bytes] | None = None  # content, while more patches touch the file
+    before: list[bytes] | None = None  # content in U, for files that the port will ask for
+    after: list[bytes] | None = None  # content in D, for the same
     binary: bool = False
 
     @property
@@ -95,44 +96,26 @@ class DoesNotApply(Exception):
         self.line = line
 
 
-def split_lines(data: bytes) -> list[bytes]:
-    """The lines of a file without their newlines; a last line without one is marked by NO_NEWLINE."""
-    lines = data.split(b"\n")
-    if lines[-1]:
-        lines[-1] += NO_NEWLINE
-    else:
-        lines.pop()
-    return lines
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A hunk as the lines it looks for."""
+
+    hunk: RawHunk
+    old: list[bytes]
+    leading: int  # context lines before its first change
+    trailing: int  # context lines after its last
+
+    @property
+    def guess(self) -> int:
+        """Where its first line should be in the file as patched so far, 0-based."""
+        return max(self.hunk.new_start - (self.hunk.new_lines > 0), 0)
 
 
-def join_lines(lines: Sequence[bytes]) -> bytes:
-    """The file that `split_lines` came from."""
-    if not lines:
-        return b""
-    data = b"\n".join(lines)
-    return data[: -len(NO_NEWLINE)] if data.endswith(NO_NEWLINE) else data + b"\n"
-
-
-def images(hunk: RawHunk) -> tuple[list[bytes], list[bytes], int, int]:
-    """The old and the new lines of a hunk, and how many context lines lead and trail."""
-    old: list[bytes] = []
-    new: list[bytes] = []
-    last = b" "
-    for line in hunk.body:
-        prefix = line[:1]
-        if prefix == b"\\":
-            for side in (old,) if last == b"-" else (new,) if last == b"+" else (old, new):
-                side[-1] += NO_NEWLINE
-            continue
-        if prefix != b"+":
-            old.append(line[1:])
-        if prefix != b"-":
-            new.append(line[1:])
-        last = prefix
-    prefixes = [line[:1] for line in hunk.body if line[:1] != b"\\"]
-    leading = next((at for at, prefix in enumerate(prefixes) if prefix != b" "), len(prefixes))
-    trailing = next((at for at, prefix in enumerate(reversed(prefixes)) if prefix != b" "), len(prefixes))
-    return old, new, leading, trailing
+def image_of(hunk: RawHunk) -> Image:
+    """Read the old side of a hunk."""
+    body, first = prefixes_of(hunk.body)
+    context = len(first) - len(first.lstrip(b" ")), len(first) - len(first.rstrip(b" "))
+    return Image(hunk, [line[1:] for line in body if line[:1] != b"+"], *context)
 
 
 def nearest(lines: list[bytes], old: list[bytes], guess: int, taken: list[Range]) -> int | None:
@@ -156,40 +139,41 @@ def nearest(lines: list[bytes], old: list[bytes], guess: int, taken: list[Range]
 def fits(lines: list[bytes], old: list[bytes], place: int, taken: list[Range]) -> bool:
     """Whether `old` stands at `place`, touching nothing that an earlier hunk has written."""
     stop = place + len(old)
-    return lines[place:stop] == old and not any(start < stop and place < end for start, end in taken)
+    if lines[place:stop] != old:
+        return False
+    return not taken or place >= taken[-1][1] or not any(start < stop and place < end for start, end in taken)
 
 
-def locate(lines: list[bytes], hunk: RawHunk, shift: int, taken: list[Range]) -> tuple[int, int, int] | None:
+def locate(lines: list[bytes], image: Image, shift: int, taken: list[Range]) -> tuple[int, int, int] | None:
     """Find the place of a hunk: (first line, fuzz, leading lines left out), or None.
 
     Without fuzz by git's rules; `shift`, the offset of the hunk before it, counts for GNU patch's rules alone.
     """
-    old, _, leading, trailing = images(hunk)
-    guess = max(hunk.new_start - (hunk.new_lines > 0), 0)
-    bare = leading == trailing == 0
-    at_start = hunk.old_start == 0 or (hunk.old_start == 1 and not bare)
-    at_end = trailing == 0 and not bare
+    old = image.old
+    bare = image.leading == image.trailing == 0
+    at_start = image.hunk.old_start == 0 or (image.hunk.old_start == 1 and not bare)
+    at_end = image.trailing == 0 and not bare
     if at_start or at_end:
         place = 0 if at_start else len(lines) - len(old)
         whole = not (at_start and at_end) or len(lines) == len(old)
         if whole and place >= 0 and fits(lines, old, place, taken):
             return place, 0, 0
     else:
-        found = nearest(lines, old, guess, taken)
+        found = nearest(lines, old, image.guess, taken)
         if found is not None:
             return found, 0, 0
-    return locate_fuzzy(lines, hunk, guess + shift, taken)
+    return locate_fuzzy(lines, image, image.guess + shift, taken)
 
 
-def locate_fuzzy(lines: list[bytes], hunk: RawHunk, guess: int, taken: list[Range]) -> tuple[int, int, int] | None:
+def locate_fuzzy(lines: list[bytes], image: Image, guess: int, taken: list[Range]) -> tuple[int, int, int] | None:
     """GNU patch's rules: leave out up to two lines of context at either end; a shorter end counts as a file's end."""
-    old, _, leading, trailing = images(hunk)
-    context = max(leading, trailing)
+    old = image.old
+    context = max(image.leading, image.trailing)
     for fuzz in range(min(MAX_FUZZ, context) + 1):
-        head, tail = fuzz + leading - context, fuzz + trailing - context
+        head, tail = fuzz + image.leading - context, fuzz + image.trailing - context
         cut, keep = max(head, 0), len(old) - max(tail, 0)
         part = old[cut:keep]
-        if head < 0 and hunk.old_start <= 1:
+        if head < 0 and image.hunk.old_start <= 1:
             place: int | None = 0 if fits(lines, part, 0, taken) else None
         elif tail < 0 and len(lines) >= len(part):
             end = len(lines) - len(part)
@@ -259,10 +243,22 @@ class Target:
 
 
 class Applier:
-    """Applies the patches of one patchset in order. `index` is the patchset's place among the patchsets."""
+    """Applies the patches of one patchset in order.
 
-    def __init__(self, base: Tree, index: int, objects: CatFile, writer: FastImport, *, partial: bool) -> None:
-        self.base = base
+    `index` is the patchset's place among the patchsets; of the files in `keep` the lines before and after are kept.
+    """
+
+    def __init__(
+        self,
+        base: Tree,
+        index: int,
+        objects: CatFile,
+        writer: FastImport,
+        *,
+        partial: bool,
+        keep: Container[bytes] = (),
+    ) -> None:
+        self.keep = keep
         self.index = index
         self.objects = objects
         self.writer = writer
@@ -300,12 +296,13 @@ class Applier:
         if level != 1 and text.strip is None:
             note = f"{text.name}: applied with -p{level}, where all its files are found and both header names agree"
             self.done.notices.append(Notice("strip", note, number))
-        targets = []
+        targets: list[Target] = []
         for patch in files:
             target = resolve_names(patch, level, self.done.tree, files, targets)
             if target is None:
                 raise MetadiffError(
-                    f"{text.name}:{patch.line}: cannot tell which file this patches with -p{level}", "give the level with --strip N"
+                    f"{text.name}:{patch.line}: cannot tell which file this patches with -p{level}",
+                    "give the level with --strip N",
                 )
             check_path(target.path, text.name, patch.line)
             targets.append(target)
@@ -387,6 +384,8 @@ class Applier:
             mode = self.done.tree[old][0]
             trace = FileTrace(old, old, mode, self.done.tree[old][1])
             self._load(trace, content, fresh=True)
+            if old in self.keep and trace.lines is not None:
+                trace.before = list(trace.lines)
         elif patch.creates is False or (old is not None and old in self.done.tree):
             return None
         else:
@@ -465,14 +464,15 @@ class Applier:
         taken: list[Range] = []
         shift = drift = 0
         for order, raw in enumerate(target.patch.hunks, 1):
-            found = locate(trace.lines, raw, shift, taken)
+            image = image_of(raw)
+            found = locate(trace.lines, image, shift, taken)
             if found is None:
                 if not self.partial:
                     raise DoesNotApply(order, raw.line)
                 self._reject(number, name, target, order, raw.line)
                 continue
             place, fuzz, cut = found
-            shift = place - cut - max(raw.new_start - (raw.new_lines > 0), 0)
+            shift = place - cut - image.guess
             start = place - cut - drift + 1
             if fuzz:
                 text = f"{name}:{raw.line}: {show(target.path)}: hunk {order} applied at line {start} with fuzz {fuzz}"
@@ -480,7 +480,7 @@ class Applier:
             changes = changes_of(raw)
             self._record(number, target, trace, raw, changes, start, fuzz=fuzz)
             grown = self._edit(trace, raw, changes, place - cut)
-            taken.append((place - cut, place - cut + len(images(raw)[1])))
+            taken.append((place - cut, place - cut + raw.new_lines))
             drift += grown
 
     def _edit(self, trace: FileTrace, raw: RawHunk, changes: tuple[Change, ...], place: int) -> int:
@@ -529,13 +529,17 @@ class Applier:
         fuzz: int = 0,
     ) -> None:
         path, old = target.path, target.old if target.old != target.path else None
-        key = digest(b"%d" % self.index, path, kind.encode(), essence.encode("utf-8", "surrogateescape"), *change_words(changes))
+        key = digest(
+            b"%d" % self.index, path, kind.encode(), essence.encode("utf-8", "surrogateescape"), *change_words(changes)
+        )
         ordinal = self.ordinals[key]
         self.ordinals[key] += 1
         identity = digest(key.encode(), b"%d" % ordinal) if ordinal else key
         numbers = (raw.old_start, raw.old_lines, raw.new_start, raw.new_lines) if raw else (0, 0, 0, 0)
         section, body = (raw.section, raw.body) if raw else (b"", ())
-        hunk = Hunk(identity, self.index, number, path, old, *numbers, start, section, body, changes, kind, essence, fuzz)
+        hunk = Hunk(
+            identity, self.index, number, path, old, *numbers, start, section, body, changes, kind, essence, fuzz
+        )
         self.done.hunks.append(hunk)
 
     def _store(self, target: Target, trace: FileTrace, first: int) -> list[bytes]:
@@ -566,6 +570,8 @@ class Applier:
         if len(self.done.hunks) > first or trace.target == "":
             trace.target = self.writer.blob(join_lines(trace.lines))
         tree[trace.path] = (trace.mode, trace.target)
+        if trace.before is not None:
+            trace.after = trace.lines
         if not any(self.remaining[tail] > 0 for tail in tails(trace.path)):
             trace.lines = None
         return [*out, modify(trace.mode, trace.target, trace.path)]
@@ -632,7 +638,9 @@ def check_path(path: bytes, name: str, line: int) -> None:
     """Refuse a path that leaves the tree or enters a repository's own folder."""
     parts = path.split(b"/")
     if path.startswith(b"/") or any(part in (b"", b".", b"..") or part.lower() == b".git" for part in parts):
-        raise MetadiffError(f"{name}:{line}: unsafe path {show(path)}", "look at the patch; give the level with --strip N")
+        raise MetadiffError(
+            f"{name}:{line}: unsafe path {show(path)}", "look at the patch; give the level with --strip N"
+        )
 
 
 def names_at(patch: FilePatch, level: int) -> tuple[bytes | None, bytes | None]:
@@ -647,23 +655,24 @@ def names_agree(patch: FilePatch, level: int) -> bool:
     return old == new or patch.old_name is None or patch.new_name is None or patch.renames or patch.copies
 
 
-def found_all(files: list[FilePatch], level: int, tree: Mapping[bytes, object]) -> bool:
+def found_all(files: list[FilePatch], level: int, tree: Container[bytes]) -> bool:
     """Whether every file that must exist does at this level."""
     made: set[bytes] = set()
     for patch in files:
-        old, new = names_at(patch, level)
+        names = [name for name in names_at(patch, level) if name is not None]
         if patch.stub:
             continue
-        if old is None and new is None:
+        if not names or (must_exist(patch) and not any(name in tree or name in made for name in names)):
             return False
-        if patch.creates is False and not any(name in tree or name in made for name in (old, new) if name is not None):
-            return False
-        if patch.creates is None and not patch.deletes and patch.hunks and patch.hunks[0].old_lines:
-            if not any(name in tree or name in made for name in (old, new) if name is not None):
-                return False
-        if new is not None:
-            made.add(new)
+        made.update(names)
     return True
+
+
+def must_exist(patch: FilePatch) -> bool:
+    """Whether a patch only makes sense for a file that is there."""
+    if patch.creates is None:
+        return not patch.deletes and bool(patch.hunks) and patch.hunks[0].old_lines > 0
+    return not patch.creates
 
 
 def resolve_names(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from git_metadiff.correspond.classify import Correspondence
 from git_metadiff.correspond.items import Item, Sides
 from git_metadiff.git import Scratch
 from git_metadiff.hunks import count_hunks
-from git_metadiff.model import Hunk
+from git_metadiff.model import Hunk, Verdict
 from git_metadiff.ownership import OwnedRun
 
+Verdicts = Mapping[str, Sequence[Verdict]]
 STANDING = ("kept", "refreshed")
 #: Reasons that say that only the place of a kept change differs.
 PLACE_REASONS = ("place", "unplaced", "superseded", "recut")
@@ -35,6 +36,16 @@ def count_input(texts: Iterable[bytes]) -> int:
     return sum(count_hunks(text) + count_lineless(text) for text in texts)
 
 
+def count_lines(scratch: Scratch, texts: Iterable[bytes]) -> tuple[int, int] | None:
+    """How many lines the input adds and removes, as `git apply --numstat` reads it; None where git cannot read it."""
+    data = b"\n".join(texts)
+    result = scratch.try_run("apply", "--numstat", "-z", "--unidiff-zero", "-", stdin=data)
+    if result.status != 0:
+        return None
+    counts = re.findall(rb"(?:^|\0)(\d+)\t(\d+)\t", result.out)
+    return sum(int(plus) for plus, _ in counts), sum(int(minus) for _, minus in counts)
+
+
 def count_lineless(data: bytes) -> int:
     """The git sections of a patch that change a mode, a name, binary content or an empty file."""
     found = 0
@@ -47,19 +58,30 @@ def count_lineless(data: bytes) -> int:
     return found
 
 
-def accounted(hunks: Sequence[Hunk], left_out: int, counted: int, verdicts: dict[str, tuple[object, ...]]) -> bool:
-    """Whether every counted hunk is there, each once, each change with one verdict."""
+def accounted(
+    scratch: Scratch, hunks: Sequence[Hunk], left_out: int, texts: Sequence[bytes], verdicts: Verdicts
+) -> bool:
+    """Whether every hunk of the input is there, each once, each change with one verdict.
+
+    `left_out` hunks were rejected under `--partial`; the count of lines is then git's to tell no more.
+    """
     ids = [hunk.id for hunk in hunks]
+    lines = None if left_out else count_lines(scratch, texts)
     return (
-        len(ids) + left_out == counted
+        len(ids) + left_out == count_input(texts)
         and len(set(ids)) == len(ids)
         and all(len(verdicts.get(hunk.id, ())) == len(hunk.changes) for hunk in hunks)
+        and lines in (None, (sum(hunk.added for hunk in hunks), sum(hunk.removed for hunk in hunks)))
     )
 
 
 def disagreements(sides: Sides, runs: Sequence[OwnedRun], found: Correspondence) -> list[str]:
     """Where verdicts and interdiff tell different stories, in words; empty when they agree."""
-    words = [f"{run.path!r}: the interdiff changes {run.block} and nothing accounts for it" for run in runs if not run_explained(run)]
+    words = [
+        f"{run.path!r}: the interdiff changes {run.block} and nothing accounts for it"
+        for run in runs
+        if not run_explained(run)
+    ]
     touched = {item for run in runs for item in run.owners}
     for item in sides.old:
         verdict = item.verdict

@@ -1,6 +1,6 @@
 """Collisions: functions that upstream changed and in which p2 has a hunk, and new upstream definitions called there.
 
-What did not change counts too: a hunk that both patchsets carry unchanged is still a suspect when upstream moved under it.
+What did not change counts too: a hunk that both patchsets carry unchanged is a suspect when upstream moved under it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ SOURCES = (b".c", b".h", b".cc", b".cpp", b".cxx", b".hpp", b".S", b".rs", b".go
 KEYWORDS = frozenset((b"sizeof", b"while", b"switch", b"return", b"defined", b"__attribute__", b"typeof"))
 
 
-def find_collisions(sides: Sides, sections: Sections, texts: Texts, transition: int, added: Tree) -> tuple[Collision, ...]:
+def find_collisions(
+    sides: Sides, sections: Sections, texts: Texts, transition: int, added: Tree
+) -> tuple[Collision, ...]:
     """All collisions of a transition, sorted. `added` are the files that upstream added."""
     by_file: dict[bytes, list[Item]] = defaultdict(list)
     for item in sides.new:
@@ -33,7 +35,9 @@ def find_collisions(sides: Sides, sections: Sections, texts: Texts, transition: 
     return tuple(sorted(found, key=lambda one: (one.path, one.section or b"", one.upstream)))
 
 
-def same_section(file: bytes, items: list[Item], sides: Sides, sections: Sections, transition: int) -> Iterable[Collision]:
+def same_section(
+    file: bytes, items: list[Item], sides: Sides, sections: Sections, transition: int
+) -> Iterable[Collision]:
     """The sections of one file in which both sides have hunks."""
     downstream: dict[str | None, dict[str, None]] = defaultdict(dict)
     for item in items:
@@ -58,7 +62,7 @@ def new_calls(file: bytes, lines: LineMap, texts: Texts) -> dict[bytes, list[Blo
             calls[name].append(block)
     if not calls:
         return {}
-    known = set(re.findall(rb"\w+", b"\n".join(texts("old", file))))
+    known = b"\n".join(texts("old", file))
     return {name: blocks for name, blocks in calls.items() if name not in known}
 
 
@@ -76,14 +80,21 @@ def new_definitions(
             for name, blocks in new_calls(file, map_of(sides, file), texts).items():
                 wanted[name].append((file, blocks))
     folder_names = {file.rpartition(b"/")[0] for places in wanted.values() for file, _ in places}
-    definitions = {name: path for folder in sorted(folder_names) for path in folders[folder] for name in defined(texts("new", path))}
+    definitions = {
+        name: path
+        for folder in sorted(folder_names)
+        for path in folders[folder]
+        for name in defined(texts("new", path))
+    }
     for name, places in wanted.items():
         home = definitions.get(name)
         for file, blocks in places:
             if home is not None and home.rpartition(b"/")[0] == file.rpartition(b"/")[0]:
                 here = f"upstream:{transition}:{home.decode('utf-8', 'surrogateescape')}:0"
                 calls = tuple(upstream_id(transition, sides.sources.get(file, file), block) for block in blocks)
-                yield Collision(home, name, (here, *calls), tuple(dict.fromkeys(item.hunk.id for item in by_file[file])), name)
+                yield Collision(
+                    home, name, (here, *calls), tuple(dict.fromkeys(item.hunk.id for item in by_file[file])), name
+                )
 
 
 def defined(lines: list[bytes]) -> Iterable[bytes]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from git_metadiff import history
-from git_metadiff.apply import Applied, Applier, FileTrace, split_lines
-from git_metadiff.certificate import accounted, count_input, disagreements, replay
+from git_metadiff.apply import Applied, Applier, FileTrace
+from git_metadiff.certificate import accounted, disagreements, replay
 from git_metadiff.collide import find_collisions
 from git_metadiff.correspond import correspond
 from git_metadiff.correspond.classify import Upstream
@@ -19,15 +22,16 @@ from git_metadiff.correspond.items import gather
 from git_metadiff.errors import MetadiffError
 from git_metadiff.git import CatFile, FastImport, Git, Scratch, check_git_version, update_refs
 from git_metadiff.interdiff import Interdiff, diff_trees
-from git_metadiff.linemap import LineMap, Tree, diff_blocks, find_renames, list_tree
+from git_metadiff.linemap import LineMap, Tree, diff_blocks, find_renames, list_next, list_tree
+from git_metadiff.lines import LineCache
 from git_metadiff.model import (
     Certificate,
     Comparison,
     Edge,
     Hunk,
     InterdiffHunk,
-    Patchset,
     PatchEdge,
+    Patchset,
     Range,
     Release,
     Transition,
@@ -101,7 +105,9 @@ def compare(
         found *= len(patchsets)
     with Scratch(user, environ) as scratch:
         trees = import_all(scratch, found, progress)
-        sources = [find_patchset(one, tree, scratch, user, cwd, strip) for one, tree in zip(patchsets, trees, strict=True)]
+        sources = [
+            find_patchset(one, tree, scratch, user, cwd, strip) for one, tree in zip(patchsets, trees, strict=True)
+        ]
         key = input_key(found, trees, sources, strip, partial=partial)
         stored = store.find(name, key)
         if stored is None:
@@ -111,7 +117,12 @@ def compare(
 
 
 def input_key(
-    releases: Sequence[ReleaseSource], trees: Sequence[str], sources: Sequence[PatchsetSource], strip: int | None, *, partial: bool
+    releases: Sequence[ReleaseSource],
+    trees: Sequence[str],
+    sources: Sequence[PatchsetSource],
+    strip: int | None,
+    *,
+    partial: bool,
 ) -> str:
     """A digest of everything that decides the result."""
     words = [FORMAT, str(strip), str(partial)]
@@ -147,7 +158,7 @@ def run(
     partial: bool,
 ) -> Comparison:
     """All stages, from applying to the refs."""
-    with CatFile(scratch) as objects, FastImport(scratch) as writer:
+    with no_collection(), CatFile(scratch) as objects, FastImport(scratch) as writer:
         job = Job(scratch, objects, writer, progress, partial, list(trees), sources=list(sources))
         upstream = history.write_upstream(writer, [release.name for release in releases], trees)
         apply_all(job)
@@ -164,15 +175,29 @@ def run(
     return comparison
 
 
+@contextlib.contextmanager
+def no_collection() -> Iterator[None]:
+    """Hold Python's search for reference cycles: a comparison makes a million objects and no cycle worth finding."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
 def apply_all(job: Job) -> None:
     """Apply every patchset to its release."""
-    listed: dict[str, Tree] = {}
-    for at, (tree, source) in enumerate(zip(job.trees, job.sources, strict=True)):
+    for at, tree in enumerate(job.trees):
+        before = job.trees[at - 1]
+        files = list_tree(job.scratch, tree) if at == 0 else list_next(job.scratch, job.files[-1], before, tree)
+        job.files.append(files if at == 0 or tree != before else job.files[-1])
+    moved = [{path for path in set(old) & set(new) if old[path] != new[path]} for old, new in pairwise(job.files)]
+    for at, source in enumerate(job.sources):
         job.tell("applying " + source.name, at, len(job.sources))
-        if tree not in listed:
-            listed[tree] = list_tree(job.scratch, tree)
-        job.files.append(listed[tree])
-        applier = Applier(listed[tree], at, job.objects, job.writer, partial=job.partial)
+        keep = {path for step in moved[max(at - 1, 0) : at + 1] for path in step}
+        applier = Applier(job.files[at], at, job.objects, job.writer, partial=job.partial, keep=keep)
         job.applied.append(applier.run(source.texts))
 
 
@@ -190,7 +215,11 @@ def write_downstream(job: Job, upstream: list[str], releases: Sequence[ReleaseSo
 def resolve_targets(job: Job, downstream: list[str]) -> list[str]:
     """Make what was written readable, turn marks into ids, and return the tree id of every Dn."""
     job.writer.checkpoint()
-    marks = list(dict.fromkeys(entry[1] for applied in job.applied for entry in applied.tree.values() if entry[1].startswith(":")))
+    marks = list(
+        dict.fromkeys(
+            entry[1] for applied in job.applied for entry in applied.tree.values() if entry[1].startswith(":")
+        )
+    )
     ids = dict(zip(marks, job.writer.ids(marks), strict=True))
     for applied in job.applied:
         for path, (mode, target) in applied.tree.items():
@@ -207,18 +236,24 @@ def transition(job: Job, at: int, tree_ids: list[str], upstream: list[str]) -> s
     old, new = job.applied[at], job.applied[at + 1]
     job.tell("comparing", at, len(job.applied) - 1)
     trees = Trees(job.files[at], job.files[at + 1], old.tree)
-    ported = port(job.scratch, job.objects, job.writer, trees)
+    lines = LineCache(job.objects, kept_lines(trees, old.traces, new.traces))
+    ported = port(job.scratch, lines, job.writer, trees, {oid for _, oid in new.tree.values()})
     mark = job.writer.commit(
-        history.WORK_REF + "-ported", b"P: the older patchset ported onto the newer release\n", [upstream[at + 1]], ported.lines
+        history.WORK_REF + "-ported",
+        b"P: the older patchset ported onto the newer release\n",
+        [upstream[at + 1]],
+        ported.lines,
     )
     job.writer.checkpoint()
     tree = job.scratch.text("rev-parse", f"{job.writer.ids([mark])[0]}^{{tree}}")
     interdiff = diff_trees(job.scratch, tree, tree_ids[at + 1])
-    judge(job, at, trees, ported, tree, interdiff, tree_ids[at + 1])
+    judge(job, at, trees, lines, ported, tree, interdiff, tree_ids[at + 1])
     return mark
 
 
-def judge(job: Job, at: int, trees: Trees, ported: Port, tree: str, interdiff: Interdiff, downstream: str) -> None:
+def judge(
+    job: Job, at: int, trees: Trees, lines: LineCache, ported: Port, tree: str, interdiff: Interdiff, downstream: str
+) -> None:
     """Find what corresponds to what, prove it, and keep the result."""
     old, new = job.applied[at], job.applied[at + 1]
     added = {path: entry for path, entry in trees.u2.items() if path not in trees.u1}
@@ -227,13 +262,16 @@ def judge(job: Job, at: int, trees: Trees, ported: Port, tree: str, interdiff: I
     sides = gather(old, new, ported, interdiff, maps)
     sides.sources.update(sources)
     runs = Ownership(sides.old, sides.new, ported, old.traces, new.traces).runs(interdiff)
-    texts = TextCache(job.objects, trees, sources)
+    texts = Texts(lines, trees, sources)
+    texts.fetch("new", sorted({item.file for item in sides.new if maps.get(item.file)}))
     sections = Sections(texts)
     fresh = {path for path in added if path not in sources}
     found, runs = correspond(sides, Upstream(at, texts, sections, fresh), runs)
     replayed = replay(job.scratch, tree, interdiff.text)
     wrong = disagreements(sides, runs, found)
-    certificate = Certificate(replayed, replayed == downstream, accounted_both(job, at, found.fates, found.origins), not wrong)
+    certificate = Certificate(
+        replayed, replayed == downstream, accounted_both(job, at, found.fates, found.origins), not wrong
+    )
     check(certificate, wrong)
     job.fates.update(found.fates)
     job.origins.update(found.origins)
@@ -259,11 +297,21 @@ def judge(job: Job, at: int, trees: Trees, ported: Port, tree: str, interdiff: I
     )
 
 
-def base_names(scratch: Scratch, trees: Trees, ported: Port, traces: list[FileTrace], added: Tree) -> dict[bytes, bytes]:
+def base_names(
+    scratch: Scratch, trees: Trees, ported: Port, traces: list[FileTrace], added: Tree
+) -> dict[bytes, bytes]:
     """The names in U1 of files of U2 that either patchset touches, where they differ or matter."""
-    found = {file.upstream: file.base for file in ported.files.values() if file.upstream is not None and file.base is not None}
+    found = {
+        file.upstream: file.base
+        for file in ported.files.values()
+        if file.upstream is not None and file.base is not None
+    }
     unknown = {trace.base: added[trace.base] for trace in traces if trace.base in added and trace.base not in found}
-    gone = {path: entry for path, entry in trees.u1.items() if path not in trees.u2 and path not in ported.renames} if unknown else {}
+    gone = (
+        {path: entry for path, entry in trees.u1.items() if path not in trees.u2 and path not in ported.renames}
+        if unknown
+        else {}
+    )
     found.update({new: old for old, new in find_renames(scratch, gone, unknown, "bases").items()})
     for trace in traces:
         if trace.base is not None and trace.base in trees.u1:
@@ -282,28 +330,54 @@ def line_maps(job: Job, trees: Trees, ported: Port, sources: dict[bytes, bytes])
     return maps
 
 
-class TextCache:
+class Texts:
     """Files of U1 (`old`) and U2 (`new`) as lines, by their name in U2."""
 
-    def __init__(self, objects: CatFile, trees: Trees, sources: dict[bytes, bytes]) -> None:
-        self._objects = objects
+    def __init__(self, lines: LineCache, trees: Trees, sources: dict[bytes, bytes]) -> None:
+        self._lines = lines
         self._trees = trees
         self._sources = sources
-        self._lines: dict[tuple[str, bytes], list[bytes]] = {}
+
+    def _id(self, side: str, file: bytes) -> str | None:
+        entry = self._trees.u1.get(self._sources.get(file, file)) if side == "old" else self._trees.u2.get(file)
+        return entry[1] if entry is not None else None
+
+    def fetch(self, side: str, files: Sequence[bytes]) -> None:
+        """Read many files in one batch."""
+        self._lines.keep([oid for oid in (self._id(side, file) for file in files) if oid is not None])
 
     def __call__(self, side: str, file: bytes) -> list[bytes]:
         """The lines of a file; none for one that is not there."""
-        if (side, file) not in self._lines:
-            tree = self._trees.u1 if side == "old" else self._trees.u2
-            entry = tree.get(self._sources.get(file, file) if side == "old" else file)
-            self._lines[side, file] = split_lines(self._objects.read(entry[1])) if entry else []
-        return self._lines[side, file]
+        oid = self._id(side, file)
+        return self._lines.one(oid) if oid is not None else []
 
 
-def accounted_both(job: Job, at: int, fates: dict[str, tuple[Verdict, ...]], origins: dict[str, tuple[Verdict, ...]]) -> bool:
+def kept_lines(trees: Trees, old: list[FileTrace], new: list[FileTrace]) -> dict[str, list[bytes]]:
+    """The lines that applying has left of files that upstream changed: of U1 and D1, and of U2."""
+    known: dict[str, list[bytes]] = {}
+    for trace in old:
+        if trace.base is not None and trace.before is not None:
+            known[trees.u1[trace.base][1]] = trace.before
+            if trace.after is not None and trace.alive:
+                known[trace.target] = trace.after
+    for trace in new:
+        if trace.base is not None and trace.before is not None:
+            known[trees.u2[trace.base][1]] = trace.before
+    return known
+
+
+def accounted_both(
+    job: Job, at: int, fates: dict[str, tuple[Verdict, ...]], origins: dict[str, tuple[Verdict, ...]]
+) -> bool:
     """Whether every hunk of both patchsets has its verdicts, by an independent count of the input."""
     return all(
-        accounted(job.applied[side].hunks, job.applied[side].counted, count_input(text.data for text in job.sources[side].texts), verdicts)
+        accounted(
+            job.scratch,
+            job.applied[side].hunks,
+            job.applied[side].counted,
+            [text.data for text in job.sources[side].texts],
+            verdicts,
+        )
         for side, verdicts in ((at, fates), (at + 1, origins))
     )
 
@@ -315,10 +389,15 @@ def check(certificate: Certificate, wrong: list[str]) -> None:
     parts = [
         ("the interdiff does not lead from P to the downstream tree", certificate.equals_downstream),
         ("not every hunk is accounted for", certificate.hunks_accounted),
-        (f"verdicts and interdiff disagree ({wrong[0] if wrong else ''}; {len(wrong)} in all)", certificate.verdicts_agree),
+        (
+            f"verdicts and interdiff disagree ({wrong[0] if wrong else ''}; {len(wrong)} in all)",
+            certificate.verdicts_agree,
+        ),
     ]
     words = "; ".join(text for text, holds in parts if not holds)
-    raise MetadiffError(f"the certificate does not hold: {words}", "this is a fault of git metadiff: please report it with the input")
+    raise MetadiffError(
+        f"the certificate does not hold: {words}", "this is a fault of git metadiff: please report it with the input"
+    )
 
 
 def label_hunks(interdiff: Interdiff, runs: Sequence[OwnedRun]) -> list[InterdiffHunk]:
@@ -336,7 +415,9 @@ def label_hunks(interdiff: Interdiff, runs: Sequence[OwnedRun]) -> list[Interdif
     return found
 
 
-def upstream_lines(paths: set[bytes], maps: dict[bytes, LineMap], traces: list[FileTrace]) -> dict[bytes, tuple[Range, ...]]:
+def upstream_lines(
+    paths: set[bytes], maps: dict[bytes, LineMap], traces: list[FileTrace]
+) -> dict[bytes, tuple[Range, ...]]:
     """Per file of D2, the ranges of its lines that upstream changed since U1."""
     by_path = {trace.path: trace for trace in traces if trace.alive}
     found: dict[bytes, tuple[Range, ...]] = {}
@@ -390,7 +471,10 @@ def assemble(job: Job, name: str, releases: Sequence[ReleaseSource], tree_ids: l
     count = len(releases)
     return Comparison(
         name,
-        tuple(Release(release.name, tree, commit) for release, tree, commit in zip(releases, job.trees, ids[:count], strict=True)),
+        tuple(
+            Release(release.name, tree, commit)
+            for release, tree, commit in zip(releases, job.trees, ids[:count], strict=True)
+        ),
         tuple(
             Patchset(source.name, tree, tuple(applied.patches), tuple(applied.hunks), tuple(applied.notices), commit)
             for source, tree, applied, commit in zip(job.sources, tree_ids, job.applied, ids[count:], strict=True)
@@ -403,4 +487,3 @@ def assemble(job: Job, name: str, releases: Sequence[ReleaseSource], tree_ids: l
         tuple(job.patch_edges),
         tuple(job.transitions),
     )
-

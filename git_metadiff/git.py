@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import shutil
 import stat
 import subprocess
@@ -41,7 +42,7 @@ PINNED = (
     "diff.renameLimit=0",
     "diff.suppressBlankEmpty=false",
     "i18n.commitEncoding=UTF-8",
-    "fastimport.unpackLimit=1",
+    "fastimport.unpackLimit=0",
     "gc.auto=0",
     "maintenance.auto=false",
     "pack.threads=2",
@@ -53,7 +54,7 @@ EPOCH = 1_000_000_000
 
 
 def sealed_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return `environ` without anything that git obeys, and with what shuts the user's and the system's settings out."""
+    """Return `environ` without anything that git obeys, and with what shuts other settings out."""
     kept = {key: value for key, value in environ.items() if not key.startswith("GIT_")}
     kept.update(
         LC_ALL="C",
@@ -183,10 +184,14 @@ def git_failed(arguments: Sequence[str | bytes], result: GitResult) -> MetadiffE
     name = next((os.fsdecode(word) for word in arguments if not os.fsdecode(word).startswith("-")), "git")
     lower = words.lower()
     if "no space left" in lower:
-        return MetadiffError(f"git {name}: {words}", "free some disk space and run the command again; nothing was changed")
+        return MetadiffError(
+            f"git {name}: {words}", "free some disk space and run the command again; nothing was changed"
+        )
     if "permission denied" in lower or "read-only" in lower:
         return MetadiffError(f"git {name}: {words}", "git metadiff needs write access to the repository")
-    return MetadiffError(f"git {name} failed: {words}", "check the repository with 'git fsck', then run the command again")
+    return MetadiffError(
+        f"git {name} failed: {words}", "check the repository with 'git fsck', then run the command again"
+    )
 
 
 def check_git_version(environ: Mapping[str, str]) -> None:
@@ -220,7 +225,11 @@ class CatFile:
 
     def read(self, name: str) -> bytes:
         """The content of one object."""
-        return next(iter(list(self.read_many([name]))))
+        process = self._process
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(f"{name}\n".encode())
+        process.stdin.flush()
+        return self._one(process.stdout, name)
 
     @staticmethod
     def _ask(pipe: IO[bytes], names: Iterable[str]) -> None:
@@ -243,7 +252,9 @@ class CatFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -260,6 +271,68 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+class Feeder:
+    """Writes to a pipe from a thread of its own, so that packing goes on beside the work that makes the data.
+
+    At most `LIMIT` bytes wait; a writer that is further ahead is held back. Small parts are gathered first.
+    """
+
+    LIMIT = 96 << 20
+    GATHER = 1 << 18
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._room = threading.Condition()
+        self._waiting = 0
+        self._broken = False
+        self._done = False
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def write(self, parts: Sequence[bytes]) -> bool:
+        """Queue some bytes; False once the reader is gone."""
+        self._parts += parts
+        self._size += sum(map(len, parts))
+        if self._size >= self.GATHER:
+            self.flush()
+        return not self._broken
+
+    def flush(self) -> None:
+        """Pass on what was gathered."""
+        if self._parts and not self._done:
+            data = b"".join(self._parts)
+            self._parts, self._size = [], 0
+            with self._room:
+                self._room.wait_for(lambda: self._waiting < self.LIMIT or self._broken)
+                self._waiting += len(data)
+            self._queue.put(data)
+
+    def finish(self) -> None:
+        """Pass on everything, close the pipe and end the thread."""
+        if not self._done:
+            self.flush()
+            self._done = True
+            self._queue.put(None)
+            self._thread.join()
+
+    def _work(self) -> None:
+        while (data := self._queue.get()) is not None:
+            if not self._broken:
+                try:
+                    self._pipe.write(data)
+                    self._pipe.flush()
+                except (OSError, ValueError):
+                    self._broken = True
+            with self._room:
+                self._waiting -= len(data)
+                self._room.notify()
+        with contextlib.suppress(OSError, ValueError):
+            self._pipe.close()
+
+
 class FastImport:
     """A `git fast-import` that writes one pack. Marks are numbers from 1 on, shared by blobs and commits."""
 
@@ -269,8 +342,8 @@ class FastImport:
         options = ("--quiet", "--done", "--depth=0", "--date-format=raw-permissive", "--big-file-threshold=16m")
         self._process = git.popen("fast-import", *options, stdin=subprocess.PIPE)
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._in = self._process.stdin
         self._out = self._process.stdout
+        self._feed = Feeder(self._process.stdin)
         self._mark = 0
 
     def blob(self, data: bytes) -> str:
@@ -338,8 +411,7 @@ class FastImport:
         """Finish the pack; a failure of git is fatal."""
         self._write(b"done\n")
         self._flush()
-        with contextlib.suppress(OSError):
-            self._in.close()
+        self._feed.finish()
         self._out.read()
         if self._process.wait() != 0:
             raise self._failed()
@@ -349,24 +421,18 @@ class FastImport:
         """End the process without finishing."""
         if self._process.poll() is None:
             self._process.kill()
+        self._feed.finish()
         end_process(self._process)
 
     def _write(self, *parts: bytes) -> None:
-        try:
-            for part in parts:
-                self._in.write(part)
-        except (BrokenPipeError, ValueError) as error:
-            raise self._failed() from error
+        if not self._feed.write(parts):
+            raise self._failed()
 
     def _flush(self) -> None:
-        try:
-            self._in.flush()
-        except (BrokenPipeError, ValueError) as error:
-            raise self._failed() from error
+        self._feed.flush()
 
     def _failed(self) -> MetadiffError:
-        with contextlib.suppress(OSError, ValueError):
-            self._in.close()
+        self._feed.finish()
         assert self._process.stderr is not None
         words = self._process.stderr.read() if not self._process.stderr.closed else b""
         fatal = [line for line in words.splitlines() if line.startswith((b"fatal:", b"error:"))]
@@ -375,7 +441,9 @@ class FastImport:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self.close()
         else:
@@ -418,7 +486,8 @@ class Scratch(Git):
             folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=user.common_dir))
         except OSError as error:
             raise MetadiffError(
-                f"cannot write to {user.common_dir}: {error.strerror}", "git metadiff needs write access to the repository"
+                f"cannot write to {user.common_dir}: {error.strerror}",
+                "git metadiff needs write access to the repository",
             ) from error
         super().__init__(folder, environ)
         try:
@@ -435,7 +504,11 @@ class Scratch(Git):
         (self.git_dir / "refs").mkdir()
         (self.git_dir / "HEAD").write_text("ref: refs/heads/none\n")
         objects = str(user.common_dir / "objects")
-        line = '"' + objects.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"') + '"' if "\n" in objects else objects
+        line = (
+            '"' + objects.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"') + '"'
+            if "\n" in objects
+            else objects
+        )
         (self.git_dir / "objects" / "info" / "alternates").write_bytes(os.fsencode(line) + b"\n")
         config = "[core]\n\tbare = true\n\trepositoryformatversion = 1\n"
         extensions = promisor_settings(user)
@@ -454,7 +527,9 @@ class Scratch(Git):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.remove()
 
     def publish(self) -> None:
@@ -479,10 +554,15 @@ class Scratch(Git):
 
     def _join(self, packs: Sequence[Path]) -> Path:
         """One pack of all that the given packs hold; their compressed objects are copied as they are."""
-        listed = [self.run("show-index", f"--object-format={self.object_format}", stdin=pack.with_suffix(".idx").read_bytes()) for pack in packs]
+        listed = [
+            self.run("show-index", f"--object-format={self.object_format}", stdin=pack.with_suffix(".idx").read_bytes())
+            for pack in packs
+        ]
         names = dict.fromkeys(line.split()[1] for text in listed for line in text.splitlines())
         base = self.git_dir / "pack"
-        name = self.text("pack-objects", "-q", "--window=0", "--delta-base-offset", str(base), stdin=b"\n".join(names) + b"\n")
+        name = self.text(
+            "pack-objects", "-q", "--window=0", "--delta-base-offset", str(base), stdin=b"\n".join(names) + b"\n"
+        )
         return Path(f"{base}-{name}.pack")
 
 

@@ -65,7 +65,9 @@ def write_downstream(writer: FastImport, before: str | None, tip: str, base: str
     parents = [tip] if before is None else [before, tip]
     lines = [line for step in applied.steps for line in step] if before is not None else []
     tree = base if before is not None else None
-    return writer.commit(WORK_REF + "-downstream", f"{name}\n".encode("utf-8", "surrogateescape"), parents, lines, tree=tree)
+    return writer.commit(
+        WORK_REF + "-downstream", f"{name}\n".encode("utf-8", "surrogateescape"), parents, lines, tree=tree
+    )
 
 
 def write_comparison(writer: FastImport, name: str, key: str, parents: Sequence[str], files: dict[bytes, bytes]) -> str:

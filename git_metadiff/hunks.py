@@ -13,14 +13,18 @@ import hashlib
 import io
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from unidiff import PatchSet, UnidiffParseError
+from unidiff.errors import UnidiffParseError
+from unidiff.patch import PatchSet
 
 from git_metadiff.errors import MetadiffError
 from git_metadiff.model import Change
 
 HUNK_HEADER = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@[ \t]?([^\r\n]*)")
+#: Marks a line without a newline at its end; no line of a file can hold it, for it begins with a newline.
+NO_NEWLINE = b"\n\\"
 #: What `diff` and `git` write for a file that is not there.
 EPOCH_STAMP = re.compile(rb"\t(1970-01-01|1969-12-31) \d\d:\d\d:\d\d(\.\d+)? ?[-+]?\d*")
 STUB = re.compile(rb"(?:Binary )?[Ff]iles (.+) and (.+) differ")
@@ -170,23 +174,33 @@ class Scanner:
     def _hunk_end(self, at: int, match: re.Match[bytes]) -> int:
         """The line after the hunk whose header is at `at`, by its counts."""
         old, new = int(match[2] or 1), int(match[4] or 1)
-        lines, start = self.lines, at
+        lines, start, end = self.lines, at, len(self.lines)
         at += 1
-        while old > 0 or new > 0:
-            prefix = lines[at][:1] if at < len(lines) else b"?"
-            if prefix == b" " or prefix in (b"", b"\r"):
-                old, new = old - 1, new - 1
-            elif prefix == b"-":
+        while (old > 0 or new > 0) and at < end:
+            prefix = lines[at][:1]
+            if prefix in (b" ", b"", b"\r"):
                 old -= 1
+                new -= 1
             elif prefix == b"+":
                 new -= 1
+            elif prefix == b"-":
+                old -= 1
             elif prefix != b"\\":
-                what = "the patch ends inside this hunk" if at >= len(lines) else "this line is not part of a hunk"
-                raise self._malformed(min(at, len(lines) - 1), f"{what} (hunk at line {start + 1})")
+                raise self._malformed(at, f"this line is not part of a hunk (hunk at line {start + 1})")
             if old < 0 or new < 0:
                 raise self._malformed(at, f"the hunk is longer than its header says (hunk at line {start + 1})")
             at += 1
-        return at + 1 if at < len(lines) and lines[at].startswith(b"\\") else at
+        if old > 0 or new > 0:
+            raise self._malformed(at - 1, f"the patch ends inside this hunk (hunk at line {start + 1})")
+        return at + 1 if at < end and lines[at].startswith(b"\\") else at
+
+    def _read(self, at: int, end: int, match: re.Match[bytes]) -> RawHunk:
+        old_start, old_lines, new_start, new_lines = (int(number) if number else 1 for number in match.groups()[:4])
+        body = self.lines[at + 1 : end]
+        if b"" in body or b"\r" in body:
+            # An empty context line may have lost its blank on the way (GNU diff, mail programs).
+            body = [line if line not in (b"", b"\r") else b" " + line for line in body]
+        return RawHunk(at + 1, old_start, old_lines, new_start, new_lines, match[5].rstrip(), tuple(body))
 
     def _binary(self, at: int, patch: FilePatch) -> int:
         """Read a binary patch; the forward part is kept, the reverse one passed over."""
@@ -200,13 +214,9 @@ class Scanner:
 
     def _malformed(self, at: int, what: str) -> MetadiffError:
         where = f"{self.name}:{at + 1}"
-        return MetadiffError(f"{where}: malformed patch: {what}", "is the file complete? fetch it again and compare its digest")
-
-    def _read(self, at: int, end: int, match: re.Match[bytes]) -> RawHunk:
-        old_start, old_lines, new_start, new_lines = (int(number) if number else 1 for number in match.groups()[:4])
-        # An empty context line may have lost its blank on the way (GNU diff, mail programs).
-        body = tuple(line if line not in (b"", b"\r") else b" " + line for line in self.lines[at + 1 : end])
-        return RawHunk(at + 1, old_start, old_lines, new_start, new_lines, match[5].rstrip(), body)
+        return MetadiffError(
+            f"{where}: malformed patch: {what}", "is the file complete? fetch it again and compare its digest"
+        )
 
 
 def none_if_null(name: bytes) -> bytes | None:
@@ -222,7 +232,9 @@ def header_name(text: bytes) -> bytes | None:
         return none_if_null(name)
     name = text.split(b"\t", 1)[0]
     if b"\t" not in text:
-        name = re.sub(rb" +(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d.*|[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d \d{4}.*)$", b"", name)
+        name = re.sub(
+            rb" +(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d.*|[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d \d{4}.*)$", b"", name
+        )
     return none_if_null(name.rstrip(b" ") if b"\t" not in text else name)
 
 
@@ -242,7 +254,17 @@ def git_header_names(text: bytes) -> tuple[bytes | None, bytes | None]:
     return None, None
 
 
-SIMPLE_ESCAPES = {b"n": b"\n", b"t": b"\t", b'"': b'"', b"\\": b"\\", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"r": b"\r", b"v": b"\v"}
+SIMPLE_ESCAPES = {
+    b"n": b"\n",
+    b"t": b"\t",
+    b'"': b'"',
+    b"\\": b"\\",
+    b"a": b"\a",
+    b"b": b"\b",
+    b"f": b"\f",
+    b"r": b"\r",
+    b"v": b"\v",
+}
 
 
 def unquote(text: bytes) -> tuple[bytes, bytes]:
@@ -295,8 +317,7 @@ def decode_binary(lines: list[bytes]) -> BinaryPatch | None:
     if not lines or not (match := re.fullmatch(rb"(literal|delta) (\d+)\r?", lines[0])):
         return None
     packed = bytearray()
-    for line in lines[1:]:
-        line = line.rstrip(b"\r")
+    for line in (line.rstrip(b"\r") for line in lines[1:]):
         if not line:
             break
         first = line[0]
@@ -358,6 +379,8 @@ def strip_name(name: bytes | None, level: int) -> bytes | None:
     """`name` without its first `level` folders, as `-p` of patch does; None if it has not so many."""
     if name is None:
         return None
+    if level == 1 and b"//" not in name and not name.startswith((b"/", b"./")):
+        return name.partition(b"/")[2] or None
     parts = re.split(rb"/+", name)
     if name.startswith(b"/"):
         parts = parts[1:] if level == 0 else parts
@@ -366,51 +389,63 @@ def strip_name(name: bytes | None, level: int) -> bytes | None:
     return b"/".join(kept) if kept and kept[-1] else None
 
 
+RUN = re.compile(rb"[-+\\]+")
+
+
+def mark_ends(body: Sequence[bytes]) -> Sequence[bytes]:
+    """The lines of a hunk with `\\ No newline` taken into the line before it."""
+    out: list[bytes] = []
+    for line in body:
+        if line[:1] == b"\\":
+            out[-1] += NO_NEWLINE
+        else:
+            out.append(line)
+    return out
+
+
+def prefixes_of(body: Sequence[bytes]) -> tuple[Sequence[bytes], bytes]:
+    """The lines of a hunk, ends marked, and the first bytes of them all."""
+    first = b"".join([line[:1] for line in body])
+    if b"\\" in first:
+        body = mark_ends(body)
+        first = b"".join([line[:1] for line in body])
+    return body, first
+
+
 def changes_of(hunk: RawHunk) -> tuple[Change, ...]:
     """The changes of a hunk, each with the context lines up to its neighbours."""
+    body, first = prefixes_of(hunk.body)
+    spans = [match.span() for match in RUN.finditer(first)]
+    old = hunk.old_start + (hunk.old_lines == 0)
+    new = hunk.new_start + (hunk.new_lines == 0)
     found: list[Change] = []
-    old, new, last = hunk.old_start, hunk.new_start, b" "
-    old += hunk.old_lines == 0
-    new += hunk.new_lines == 0
-    before: list[bytes] = []
-    removed: list[bytes] = []
-    added: list[bytes] = []
-    runs: list[tuple[int, int, list[bytes], list[bytes], list[bytes]]] = []
-    for line in hunk.body:
-        prefix, text = line[:1], line[1:]
-        if prefix == b"\\":
-            target = added if (removed or added) and last == b"+" else removed if last == b"-" else before
-            if target:
-                target[-1] += b"\n\\"
-            continue
-        last = prefix
-        if prefix == b"-":
-            removed.append(text)
-        elif prefix == b"+":
-            added.append(text)
+    last = 0
+    for order, (start, stop) in enumerate(spans):
+        after = spans[order + 1][0] if order + 1 < len(spans) else len(body)
+        old, new = old + start - last, new + start - last
+        minus = first.count(b"-", start, stop)
+        if first.startswith(b"-" * minus, start):
+            removed = [line[1:] for line in body[start : start + minus]]
+            added = [line[1:] for line in body[start + minus : stop]]
         else:
-            if removed or added:
-                runs.append((old, new, before, removed, added))
-                old, new = old + len(removed), new + len(added)
-                before, removed, added = [], [], []
-            before.append(text)
-            old, new = old + 1, new + 1
-    if removed or added:
-        runs.append((old, new, before, removed, added))
-        before = []
-    for at, (old, new, above, removed, added) in enumerate(runs):
-        after = runs[at + 1][2] if at + 1 < len(runs) else before
-        found.append(Change(old, new, tuple(removed), tuple(added), tuple(above), tuple(after)))
+            removed = [line[1:] for line in body[start:stop] if line[:1] == b"-"]
+            added = [line[1:] for line in body[start:stop] if line[:1] == b"+"]
+        before = tuple([line[1:] for line in body[last:start]])
+        found.append(
+            Change(old, new, tuple(removed), tuple(added), before, tuple([line[1:] for line in body[stop:after]]))
+        )
+        old, new, last = old + len(removed), new + len(added), stop
     return tuple(found)
 
 
 def digest(*parts: bytes) -> str:
     """A short, stable digest of `parts` (48 bits, in hexadecimal)."""
-    state = hashlib.blake2b(digest_size=6)
-    for part in parts:
-        state.update(b"%d:" % len(part))
-        state.update(part)
-    return state.hexdigest()
+    sized = [b"%d:%b" % (len(part), part) for part in parts]
+    return hashlib.blake2b(b"".join(sized), digest_size=6).hexdigest()
+
+
+#: Largest patch, in bytes, that unidiff reads again: it takes a quarter of a second a megabyte.
+SECOND_OPINION = 1 << 20
 
 
 def count_hunks(data: bytes) -> int:
@@ -420,6 +455,8 @@ def count_hunks(data: bytes) -> int:
     unidiff is known to refuse some paths and to see files in commit messages.
     """
     headers = len(re.findall(rb"^@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@", data, re.MULTILINE))
+    if len(data) > SECOND_OPINION:
+        return headers
     try:
         parsed = PatchSet(io.StringIO(data.decode("latin-1"), newline="\n"))
     except UnidiffParseError:

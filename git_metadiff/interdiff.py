@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from git_metadiff.hunks import FilePatch, Scanner, changes_of
 from git_metadiff.git import Scratch
+from git_metadiff.hunks import FilePatch, Scanner, changes_of
 from git_metadiff.linemap import IDENTITY, Block, LineMap
-from git_metadiff.model import InterdiffSize
+from git_metadiff.model import Change, InterdiffSize
 
 
 @dataclass(slots=True)
@@ -18,6 +17,7 @@ class InterdiffFile:
     old: bytes | None  # name in P
     new: bytes | None  # name in D2
     map: LineMap  # P -> D2
+    changes: list[Change]  # one for each block of the map
     patch: FilePatch
 
     @property
@@ -55,7 +55,8 @@ def read_interdiff(text: bytes) -> Interdiff:
     for patch in Scanner(text, "interdiff").scan():
         old = None if patch.creates else bare(patch.old_name, patch)
         new = None if patch.deletes else bare(patch.new_name, patch)
-        files.append(InterdiffFile(old, new, LineMap(list(blocks(patch))), patch))
+        changes = [change for hunk in patch.hunks for change in changes_of(hunk)]
+        files.append(InterdiffFile(old, new, LineMap([block_of(change) for change in changes]), changes, patch))
         binary += patch.binary is not None or patch.stub
         for hunk in patch.hunks:
             added += sum(line[:1] == b"+" for line in hunk.body)
@@ -71,9 +72,7 @@ def bare(name: bytes | None, patch: FilePatch) -> bytes | None:
     return name if name is None or patch.bare_names else name.partition(b"/")[2]
 
 
-def blocks(patch: FilePatch) -> Iterator[Block]:
-    """The differing runs of a file patch as blocks."""
-    for hunk in patch.hunks:
-        for change in changes_of(hunk):
-            old, new = change.old_start - 1, change.new_start - 1
-            yield Block(old, old + len(change.removed), new, new + len(change.added))
+def block_of(change: Change) -> Block:
+    """A change of the interdiff as a block."""
+    old, new = change.old_start - 1, change.new_start - 1
+    return Block(old, old + len(change.removed), new, new + len(change.added))

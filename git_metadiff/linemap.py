@@ -5,13 +5,24 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from git_metadiff.git import Git
 from git_metadiff.model import Range
 
 Tree = dict[bytes, tuple[str, str]]
-HEADER = re.compile(rb"^(?:diff --git a/(\d+) |@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)|Binary files )", re.MULTILINE)
+HEADER = re.compile(
+    rb"^(?:diff --git a/(\d+) |@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)|Binary files )", re.MULTILINE
+)
+
+
+NO_WORDS = bytes(byte for byte in range(256) if not chr(byte).isalnum() or byte > 127)
+
+
+def words_in(text: bytes) -> int:
+    """How many ASCII letters and digits a text has: how much it says."""
+    return len(text.translate(None, NO_WORDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,22 +115,39 @@ class LineMap:
 IDENTITY = LineMap(())
 
 
-def diff_blocks(git: Git, pairs: Sequence[tuple[str, str]], algorithm: str) -> list[list[Block] | None]:
-    """The blocks of each pair of blobs, in one call of git; None for a pair that git takes for binary.
+Pairs = Sequence[tuple[str, str]]
+
+
+def diff_blocks(git: Git, pairs: Pairs, algorithm: str) -> list[list[Block] | None]:
+    """The blocks of each pair of blobs, in one call of git; None for a pair that git takes for binary."""
+    return diff_many(git, [pairs], algorithm)[0]
+
+
+def diff_many(git: Git, batches: Sequence[Pairs], algorithm: str) -> list[list[list[Block] | None]]:
+    """The blocks of several batches of pairs, all batches at the same time.
 
     The pairs become two flat trees whose names are numbers, so that no path needs quoting and renames need no search.
     """
-    if not pairs:
-        return []
+    with ThreadPoolExecutor(len(batches)) as pool:
+        texts = list(pool.map(lambda pairs: diff_text(git, pairs, algorithm) if pairs else b"", batches))
+    return [read_blocks(text, len(pairs)) for text, pairs in zip(texts, batches, strict=True)]
+
+
+def diff_text(git: Git, pairs: Pairs, algorithm: str) -> bytes:
+    """The `-U0` diff of many pairs of blobs, each under its number."""
     trees = []
     for side in (0, 1):
         lines = [b"100644 blob %s\t%07d\0" % (pair[side].encode(), number) for number, pair in enumerate(pairs)]
         trees.append(git.text("mktree", "-z", "--missing", stdin=b"".join(lines)))
-    out = git.run("diff-tree", "-r", "-p", "-U0", "--no-renames", f"--diff-algorithm={algorithm}", *trees)
-    found: list[list[Block] | None] = [[] for _ in pairs]
+    return git.run("diff-tree", "-r", "-p", "-U0", "--no-renames", f"--diff-algorithm={algorithm}", *trees)
+
+
+def read_blocks(text: bytes, count: int) -> list[list[Block] | None]:
+    """The blocks of each numbered file of a `-U0` diff."""
+    found: list[list[Block] | None] = [[] for _ in range(count)]
     blocks: list[Block] = []
     number = 0
-    for match in HEADER.finditer(out):
+    for match in HEADER.finditer(text):
         if match[1] is not None:
             number = int(match[1])
             blocks = []
@@ -139,7 +167,9 @@ def block_of(match: re.Match[bytes]) -> Block:
     return Block(start, start + size, place, place + grown, match[6])
 
 
-def find_renames(git: Git, gone: Mapping[bytes, tuple[str, str]], come: Mapping[bytes, tuple[str, str]], name: str) -> dict[bytes, bytes]:
+def find_renames(
+    git: Git, gone: Mapping[bytes, tuple[str, str]], come: Mapping[bytes, tuple[str, str]], name: str
+) -> dict[bytes, bytes]:
     """Renames among the files that went and those that came, by git's own detection with no limit on their number."""
     if not gone or not come:
         return {}
@@ -169,5 +199,18 @@ def list_tree(git: Git, tree: str) -> Tree:
         if record:
             meta, path = record.split(b"\t", 1)
             mode, _, oid = meta.decode("ascii").split(" ")
+            files[path] = (mode, oid)
+    return files
+
+
+def list_next(git: Git, known: Tree, old: str, new: str) -> Tree:
+    """Every file of tree `new`, from those of `old`: only what differs is asked for."""
+    files = dict(known)
+    fields = git.run("diff-tree", "-r", "-z", "--raw", "--no-renames", old, new).split(b"\0")
+    for meta, path in zip(fields[0:-1:2], fields[1::2], strict=False):
+        _, mode, _, oid, status = meta.decode("ascii").split(" ")
+        if status == "D":
+            del files[path]
+        else:
             files[path] = (mode, oid)
     return files

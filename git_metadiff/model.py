@@ -1,7 +1,7 @@
 """The words of the project as frozen, typed data. This module knows no other.
 
-Paths, lines and names from files are bytes; ids, codes and words for people are str. Line numbers that come from a patch
-are 1-based as in its `@@` lines; ranges inside the program are 0-based and half-open, `(start, stop)`.
+Paths, lines and names from files are bytes; ids, codes and words for people are str. Line numbers of a patch are
+ 1-based as in its `@@` lines; ranges inside the program are 0-based and half-open, `(start, stop)`.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from git_metadiff.apply import FileTrace
 from git_metadiff.correspond.items import Item, by_range, overlaps
-from git_metadiff.interdiff import Interdiff, InterdiffFile
+from git_metadiff.interdiff import Interdiff, InterdiffFile, block_of
 from git_metadiff.linemap import Block
-from git_metadiff.model import Range
+from git_metadiff.model import Change, Range
 from git_metadiff.port import Port, PortedFile
 
 #: Runs of lines of P or D2: (length, first line of U2) or (length, -1) for lines that are not U2's.
@@ -26,12 +26,18 @@ class OwnedRun:
     owners: tuple[Item, ...]
     file: bytes  # name in U2
     base: tuple[Range, ...]  # lines of U2 that it shows
+    lines: frozenset[bytes]  # the text of its lines
 
 
 class Ownership:
-    """Looks up owners. P and D2 are both edits of U2; a line of neither side's is U2's, kept by one and not the other."""
+    """Looks up owners.
 
-    def __init__(self, old: list[Item], new: list[Item], port: Port, before: list[FileTrace], after: list[FileTrace]) -> None:
+    P and D2 are both edits of U2; a line of neither side's is U2's, kept by one and not by the other.
+    """
+
+    def __init__(
+        self, old: list[Item], new: list[Item], port: Port, before: list[FileTrace], after: list[FileTrace]
+    ) -> None:
         self.old_lines = by_range(old, "ranges")
         self.new_lines = by_range(new, "ranges")
         self.old_gone = by_range(old, "gone")
@@ -42,9 +48,10 @@ class Ownership:
 
     def runs(self, interdiff: Interdiff) -> list[OwnedRun]:
         """Every changed run of the interdiff with its owners."""
-        return [self._run(file, block) for file in interdiff.files for block in file.map.blocks]
+        return [self._run(file, change) for file in interdiff.files for change in file.changes]
 
-    def _run(self, file: InterdiffFile, block: Block) -> OwnedRun:
+    def _run(self, file: InterdiffFile, change: Change) -> OwnedRun:
+        block = block_of(change)
         found: dict[Item, None] = {}
         base: list[Range] = []
         name = file.path
@@ -61,7 +68,7 @@ class Ownership:
             pieces = list(base_pieces(None if trace is None else trace.runs, block.c, block.d))
             found.update((item, None) for item in taken(self.old_gone.get(name, []), pieces))
             base += pieces
-        return OwnedRun(file.path, block, tuple(found), name, tuple(base))
+        return OwnedRun(file.path, block, tuple(found), name, tuple(base), frozenset((*change.removed, *change.added)))
 
     def _ported_runs(self, path: bytes) -> tuple[bytes, Runs | None]:
         file = self.ported.get(path)
@@ -79,7 +86,10 @@ def ported_runs(file: PortedFile) -> Runs:
     """The runs of a merged file of P."""
     runs: Runs = []
     at = 0
-    for change in sorted((change for change in file.changes if change.state == "placed"), key=lambda change: (change.x, change.y, change.a)):
+    for change in sorted(
+        (change for change in file.changes if change.state == "placed"),
+        key=lambda change: (change.x, change.y, change.a),
+    ):
         runs.append((change.x - at, at))
         runs.append((change.d - change.c, -1))
         at = change.y
@@ -93,24 +103,45 @@ def taken(entries: list[tuple[int, int, Item]], pieces: list[Range]) -> Iterator
             yield item
 
 
-def own_displaced(runs: list[OwnedRun], old: list[Item]) -> tuple[list[OwnedRun], set[Item]]:
-    """Give runs that nobody owns to the pairs that stand on either side of their lines.
+def own_displaced(runs: list[OwnedRun], items: list[Item]) -> tuple[list[OwnedRun], set[Item]]:
+    """Give runs that nobody owns to those that they come from.
 
     Where P has a change before a line of U2 and D2 has it behind, git may show that line as moved instead of the
-    change: a line that neither patchset touches. Returns the runs with owners, and the displaced items of p1.
+    change: a line that neither patchset touches. And among equal lines git may show another than the one that was
+    added or taken out. Returns the runs with owners, and the items that only their place sets apart.
     """
     waiting: dict[bytes, list[Item]] = defaultdict(list)
     files = {run.file for run in runs if not run.owners}
-    for item in old:
-        if item.file in files and any(other.place != item.place for other in item.partners):
+    for item in items:
+        if item.file in files:
             waiting[item.file].append(item)
     found, displaced = [], set()
     for run in runs:
-        owners = [] if run.owners else [item for item in waiting[run.file] if crosses(item, run.base)]
+        owners = [] if run.owners else crossing(run, waiting[run.file]) or nearest_like(run, waiting[run.file])
+        owners = list(dict.fromkeys([*owners, *(other for item in owners for other in item.partners)]))
         displaced.update(owners)
-        partners = [other for item in owners for other in item.partners]
-        found.append(replace(run, owners=(*run.owners, *owners, *partners)))
+        found.append(replace(run, owners=(*run.owners, *owners)))
     return found, displaced
+
+
+def crossing(run: OwnedRun, items: list[Item]) -> list[Item]:
+    """The items that stand on one side of the run's lines in P and on the other in D2."""
+    return [
+        item
+        for item in items
+        if item.side == 0 and any(other.place != item.place for other in item.partners) and crosses(item, run.base)
+    ]
+
+
+def nearest_like(run: OwnedRun, items: list[Item]) -> list[Item]:
+    """The item that changes one of the run's lines (or else any), nearest to it; one that is not simply kept first."""
+    at = run.base[0][0] if run.base else run.block.a
+
+    def rank(item: Item) -> tuple[bool, bool, int]:
+        alike = run.lines.isdisjoint((*item.change.removed, *item.change.added))
+        return alike, "exact" in item.partners.values(), min(abs(item.place[0] - at), abs(item.place[1] - at))
+
+    return [min(items, key=rank)] if items else []
 
 
 def crosses(item: Item, base: tuple[Range, ...]) -> bool:

@@ -8,15 +8,19 @@ change exactly, and a conflict costs only the changes that have no place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 
-from git_metadiff.apply import FileTrace, join_lines, split_lines
-from git_metadiff.git import CatFile, FastImport, Scratch, delete, modify
-from git_metadiff.linemap import IDENTITY, Block, LineMap, Tree, diff_blocks, find_renames
+from git_metadiff.apply import FileTrace
+from git_metadiff.git import FastImport, Scratch, delete, modify
+from git_metadiff.hunks import NO_NEWLINE
+from git_metadiff.linemap import IDENTITY, Block, LineMap, Tree, diff_many, find_renames, words_in
+from git_metadiff.lines import LineCache, blob_id, join_lines
 from git_metadiff.model import Range
 
 CONTEXT = 3
+#: So many letters and digits make a text that is not there twice by chance.
+TELLING = 40
 
 #: Why a change has no place in U2, in words.
 REASONS = {
@@ -79,8 +83,11 @@ class Trees:
     d1: Tree
 
 
-def port(scratch: Scratch, objects: CatFile, writer: FastImport, trees: Trees) -> Port:
-    """Build P. `writer` receives its new blobs; the lines of the result lead from U2's tree to P's."""
+def port(scratch: Scratch, lines: LineCache, writer: FastImport, trees: Trees, written: Container[str]) -> Port:
+    """Build P. `writer` receives its new blobs; the lines of the result lead from U2's tree to P's.
+
+    `written` names blobs that are stored already, by id: it saves writing them again and decides nothing.
+    """
     touched = {path for path in trees.u1.keys() | trees.d1.keys() if trees.u1.get(path) != trees.d1.get(path)}
     renames = upstream_renames(scratch, trees.u1, trees.u2, {path for path in touched if path in trees.u1})
     files = pair_files(scratch, trees, touched, renames)
@@ -92,7 +99,7 @@ def port(scratch: Scratch, objects: CatFile, writer: FastImport, trees: Trees) -
             take_whole(file, trees, result)
         else:
             merging.append(file)
-    merge_all(scratch, objects, writer, trees, merging, result)
+    merge_all(scratch, lines, writer, trees, merging, result, written)
     return result
 
 
@@ -205,26 +212,39 @@ def path_taken(path: bytes, tree: Tree) -> bool:
 
 
 def merge_all(
-    scratch: Scratch, objects: CatFile, writer: FastImport, trees: Trees, files: list[PortedFile], result: Port
+    scratch: Scratch,
+    lines: LineCache,
+    writer: FastImport,
+    trees: Trees,
+    files: list[PortedFile],
+    result: Port,
+    written: Container[str],
 ) -> None:
     """Place the changes of all files that both sides changed."""
-    entries = [(trees.u1[file.base or b""], trees.u2[file.upstream or b""], trees.d1[file.old or b""]) for file in files]
-    upstream = diff_blocks(scratch, [(base[1], ours[1]) for base, ours, _ in entries], "histogram")
-    downstream = diff_blocks(scratch, [(base[1], theirs[1]) for base, _, theirs in entries], "histogram")
-    names = [entry[1] for group in entries for entry in group]
-    contents = objects.read_many(names)
+    entries = [
+        (trees.u1[file.base or b""], trees.u2[file.upstream or b""], trees.d1[file.old or b""]) for file in files
+    ]
+    to_ours = [(base[1], ours[1]) for base, ours, _ in entries]
+    to_theirs = [(base[1], theirs[1]) for base, _, theirs in entries]
+    upstream, downstream = diff_many(scratch, [to_ours, to_theirs], "histogram")
+    contents = lines.many([entry[1] for group in entries for entry in group])
     for file, (base, ours, theirs), theirs_map, net in zip(files, entries, upstream, downstream, strict=True):
-        texts = [next(contents) for _ in range(3)]
+        u1, u2, d1 = (next(contents) for _ in range(3))
         if theirs_map is None or net is None:
             file.whole, file.reason, file.path = "unplaced", "file-changed", file.upstream
             continue
         file.map = LineMap(theirs_map)
         file.changes = [NetChange(block.a, block.b, block.c, block.d) for block in net]
-        lines = Placer(*(split_lines(text) for text in texts), file.map).run(file.changes)
-        content = join_lines(lines)
-        mark = ours[1] if content == texts[1] else theirs[1] if content == texts[2] else writer.blob(content)
-        put(file, target_path(file), (merge_modes(base[0], ours[0], theirs[0]), mark), result)
+        merged = Placer(u1, u2, d1, file.map).run(file.changes)
+        target = ours[1] if merged == u2 else store(join_lines(merged), scratch, writer, written)
+        put(file, target_path(file), (merge_modes(base[0], ours[0], theirs[0]), target), result)
     next(contents, None)
+
+
+def store(content: bytes, scratch: Scratch, writer: FastImport, written: Container[str]) -> str:
+    """The id or mark of a blob; one that is stored already is not written again."""
+    oid = blob_id(content, scratch.object_format)
+    return oid if oid in written else writer.blob(content)
 
 
 class Placer:
@@ -240,7 +260,10 @@ class Placer:
         """Set the state and place of each change and return the lines of P."""
         for change in changes:
             self.place(change)
-        placed = sorted((change for change in changes if change.state == "placed"), key=lambda change: (change.x, change.y, change.a))
+        placed = sorted(
+            (change for change in changes if change.state == "placed"),
+            key=lambda change: (change.x, change.y, change.a),
+        )
         out: list[bytes] = []
         at = 0
         for change in placed:
@@ -253,10 +276,14 @@ class Placer:
             at = change.y
         return self._mend_end(out + self.u2[at:])
 
-    @staticmethod
-    def _mend_end(lines: list[bytes]) -> list[bytes]:
+    def _mend_end(self, lines: list[bytes]) -> list[bytes]:
         """Only the last line may lack its newline."""
-        return [line[:-2] if line.endswith(b"\n\\") and at + 1 < len(lines) else line for at, line in enumerate(lines)]
+        if not any(text and text[-1].endswith(NO_NEWLINE) for text in (self.u2, self.d1)):
+            return lines
+        return [
+            line[: -len(NO_NEWLINE)] if line.endswith(NO_NEWLINE) and at + 1 < len(lines) else line
+            for at, line in enumerate(lines)
+        ]
 
     def place(self, change: NetChange) -> None:
         """Decide one change: placed at `[x, y)` of U2, absorbed, or unplaced with a reason."""
@@ -297,13 +324,26 @@ class Placer:
             return not self.map.pieces(change.a, change.b) and above and below
         if self.u2[low:high] == added:
             return True
-        if not any(sum(map(is_word, line)) >= 4 for line in added):
+        words = words_in(b"".join(added))
+        if words < 4:
             return False
         size = len(added)
         for at in range(max(0, low - size), min(high, len(self.u2) - size) + 1):
-            if self.u2[at : at + size] == added and sum(self.map.is_new(line) for line in range(at, at + size)) * 2 >= size:
+            if (
+                self.u2[at : at + size] == added
+                and sum(self.map.is_new(line) for line in range(at, at + size)) * 2 >= size
+            ):
                 return True
-        return False
+        return words >= TELLING and self._taken_elsewhere(added)
+
+    def _taken_elsewhere(self, added: list[bytes]) -> bool:
+        """Whether upstream added the same lines at one other place of the file, and nothing else has them."""
+        places = [at for at in occurrences(self.u2, added) if self._moved_here(at, len(added))]
+        return (
+            len(places) == 1
+            and next(occurrences(self.u1, added), None) is None
+            and len(list(occurrences(self.d1, added))) == 1
+        )
 
     def _by_context(self, change: NetChange) -> None:
         """The one place where the old lines stand with their context, in lines that upstream moved there."""
@@ -313,7 +353,7 @@ class Placer:
         for width in range(CONTEXT, 0, -1):
             head = self.u1[max(0, change.a - width) : change.a]
             needle = head + core + self.u1[change.b : change.b + width]
-            if not any(sum(map(is_word, line)) >= 4 for line in needle):
+            if not any(words_in(line) >= 4 for line in needle):
                 return
             places = [at for at in occurrences(self.u2, needle) if self._moved_here(at, len(needle))]
             if len(places) == 1:
@@ -327,11 +367,6 @@ class Placer:
 
     def _moved_here(self, at: int, size: int) -> bool:
         return all(self.map.is_new(line) for line in range(at, at + size))
-
-
-def is_word(byte: int) -> bool:
-    """Whether an ASCII letter or digit."""
-    return 48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122
 
 
 def occurrences(lines: list[bytes], needle: list[bytes]) -> Iterator[int]:

@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 #: git's default: a line that begins with a letter, `_` or `$`; here a label is none.
 HEAD = re.compile(rb"[A-Za-z_$](?!\w*:\s*$)")
+FIRST = frozenset(bytes((byte,)) for byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_$")
 NAME = re.compile(rb"([A-Za-z_$][\w$]*)\s*\(")
 Texts = Callable[[str, bytes], list[bytes]]
 
 
 def heads_of(lines: list[bytes]) -> list[int]:
     """The lines that open a section."""
-    return [at for at, line in enumerate(lines) if HEAD.match(line)]
+    return [at for at, line in enumerate(lines) if line[:1] in FIRST and HEAD.match(line)]
 
 
 def short_name(line: bytes) -> str:
@@ -28,28 +29,27 @@ class Sections:
 
     def __init__(self, texts: Texts) -> None:
         self._texts = texts
-        self._heads: dict[tuple[str, bytes], tuple[list[int], list[str]]] = {}
+        self._heads: dict[tuple[str, bytes], list[int]] = {}
 
-    def _of(self, side: str, file: bytes) -> tuple[list[int], list[str]]:
+    def _of(self, side: str, file: bytes) -> list[int]:
         if (side, file) not in self._heads:
-            lines = self._texts(side, file)
-            heads = heads_of(lines)
-            self._heads[side, file] = heads, [short_name(lines[at]) for at in heads]
+            self._heads[side, file] = heads_of(self._texts(side, file))
         return self._heads[side, file]
 
     def name(self, side: str, file: bytes, line: int) -> str | None:
         """The name of the section that 0-based `line` stands in; None above the first."""
-        heads, names = self._of(side, file)
+        heads = self._of(side, file)
         at = bisect_right(heads, line) - 1
-        return names[at] if at >= 0 else None
+        return short_name(self._texts(side, file)[heads[at]]) if at >= 0 else None
 
     def names(self, side: str, file: bytes, start: int, stop: int) -> set[str | None]:
         """The names of all sections that 0-based lines `[start, stop)` reach into."""
-        heads, names = self._of(side, file)
+        heads, lines = self._of(side, file), self._texts(side, file)
         first, last = bisect_right(heads, start), bisect_right(heads, max(start, stop - 1))
-        inner: set[str | None] = set(names[first:last])
-        return inner | {names[first - 1] if first else None}
+        inner: set[str | None] = {short_name(lines[at]) for at in heads[first:last]}
+        return inner | {short_name(lines[heads[first - 1]]) if first else None}
 
     def holds(self, side: str, file: bytes, name: str | None) -> bool:
         """Whether a file has a section of that name."""
-        return name is None or name in self._of(side, file)[1]
+        lines = self._texts(side, file)
+        return name is None or any(short_name(lines[at]) == name for at in self._of(side, file))

@@ -56,14 +56,31 @@ def encode_hunk(hunk: Hunk) -> list[Any]:
     body = b"\n".join(hunk.body).decode("latin-1")
     old = None if hunk.old_path is None else hunk.old_path.decode("latin-1")
     return [
-        hunk.id, hunk.release, hunk.patch, hunk.path.decode("latin-1"), old, hunk.old_start, hunk.old_lines, hunk.new_start,
-        hunk.new_lines, hunk.applied_start, hunk.section.decode("latin-1"), body, hunk.kind, hunk.essence, hunk.fuzz,
+        hunk.id, hunk.release, hunk.patch, hunk.path.decode("latin-1"), old, hunk.old_start, hunk.old_lines,
+        hunk.new_start, hunk.new_lines, hunk.applied_start, hunk.section.decode("latin-1"), body, hunk.kind,
+        hunk.essence, hunk.fuzz,
     ]  # fmt: skip
 
 
 def decode_hunk(data: list[Any]) -> Hunk:
     """The hunk that `encode_hunk` wrote."""
-    (id_, release, patch, path, old, old_start, old_lines, new_start, new_lines, start, section, body, kind, essence, fuzz) = data
+    (
+        id_,
+        release,
+        patch,
+        path,
+        old,
+        old_start,
+        old_lines,
+        new_start,
+        new_lines,
+        start,
+        section,
+        body,
+        kind,
+        essence,
+        fuzz,
+    ) = data
     lines = tuple(body.encode("latin-1").split(b"\n")) if body else ()
     raw = RawHunk(0, old_start, old_lines, new_start, new_lines, b"", lines)
     changes = changes_of(raw) if kind == "text" else (Change(0, 0, (), (), (), ()),)
@@ -84,7 +101,14 @@ def encode(comparison: Comparison) -> dict[bytes, bytes]:
         "name": comparison.name,
         "releases": pack(comparison.releases),
         "patchsets": [
-            [one.name, one.tree, pack(one.patches), [encode_hunk(hunk) for hunk in one.hunks], pack(one.notices), one.commit]
+            [
+                one.name,
+                one.tree,
+                pack(one.patches),
+                [encode_hunk(hunk) for hunk in one.hunks],
+                pack(one.notices),
+                one.commit,
+            ]
             for one in comparison.patchsets
         ],
         "fates": pack_verdicts(comparison.fates),
@@ -101,14 +125,17 @@ def encode(comparison: Comparison) -> dict[bytes, bytes]:
 
 def pack_verdicts(verdicts: Mapping[str, Sequence[Verdict]]) -> dict[str, list[Any]]:
     """Verdicts by hunk id."""
-    return {key: [[one.word, one.cause, one.reason, one.text] for one in value] for key, value in sorted(verdicts.items())}
+    return {
+        key: [[one.word, one.cause, one.reason, one.text] for one in value] for key, value in sorted(verdicts.items())
+    }
 
 
 def pack_transition(transition: Transition) -> list[Any]:
     """A transition without the text of its interdiff."""
     return [
         transition.start, transition.stop, transition.ported_tree, pack(transition.unplaced), pack(transition.size),
-        pack(transition.interdiff_hunks), pack(transition.collisions), pack(transition.certificate), pack(transition.upstream_lines),
+        pack(transition.interdiff_hunks), pack(transition.collisions), pack(transition.certificate),
+        pack(transition.upstream_lines),
     ]  # fmt: skip
 
 
@@ -136,7 +163,10 @@ def decode(data: dict[str, Any], interdiffs: Sequence[bytes]) -> Comparison:
 def decode_patchset(data: list[Any]) -> Patchset:
     """A patchset."""
     name, tree, patches, hunks, notices, commit = data
-    read = tuple(Patch(index, title, subject, latin(text), None if by is None else latin(by)) for index, title, subject, text, by in patches)
+    read = tuple(
+        Patch(index, title, subject, latin(text), None if by is None else latin(by))
+        for index, title, subject, text, by in patches
+    )
     told = tuple(Notice(kind, text, patch, latin(path)) for kind, text, patch, path in notices)
     return Patchset(name, tree, read, tuple(decode_hunk(hunk) for hunk in hunks), told, commit)
 
@@ -195,7 +225,18 @@ class TreeReader:
     def diff(self, old_tree: str, new_tree: str, context: int, function_context: bool, paths: Sequence[bytes]) -> bytes:
         """The text of `git diff-tree -r -M -p` between two trees, limited to literal paths."""
         extra = ["-W"] if function_context else []
-        arguments = ("diff-tree", "-r", "-M", "-p", f"-U{context}", "--binary", "--full-index", *extra, old_tree, new_tree)
+        arguments = (
+            "diff-tree",
+            "-r",
+            "-M",
+            "-p",
+            f"-U{context}",
+            "--binary",
+            "--full-index",
+            *extra,
+            old_tree,
+            new_tree,
+        )
         return self.git.run(*arguments, "--", *paths)
 
     def read(self, tree: str, path: bytes) -> bytes | None:
@@ -230,14 +271,17 @@ class Store:
         commit = self.git.resolve(f"refs/metadiff/{name}/comparison")
         if commit is None:
             raise MetadiffError(
-                f"there is no comparison named '{name}'", "make one with 'git metadiff U1 U2 --patches P1 P2'; 'git metadiff list' names those that are"
+                f"there is no comparison named '{name}'",
+                "make one with 'git metadiff U1 U2 --patches P1 P2'; 'git metadiff list' names those that are",
             )
         return self.load_commit(commit)
 
     def load_commit(self, commit: str) -> Comparison:
         """The comparison that a commit holds."""
         data = self._read(commit)
-        texts = [self.git.run("cat-file", "blob", f"{commit}:interdiff-{at}.patch") for at in range(len(data["transitions"]))]
+        texts = [
+            self.git.run("cat-file", "blob", f"{commit}:interdiff-{at}.patch") for at in range(len(data["transitions"]))
+        ]
         return decode(data, texts)
 
     def _read(self, commit: str) -> dict[str, Any]:
@@ -246,7 +290,10 @@ class Store:
         except ValueError:
             data = {}
         if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise MetadiffError("the stored comparison was made by another version", "make it again with 'git metadiff U1 U2 --patches P1 P2'")
+            raise MetadiffError(
+                "the stored comparison was made by another version",
+                "make it again with 'git metadiff U1 U2 --patches P1 P2'",
+            )
         return data
 
     def find(self, name: str, key: str) -> Comparison | None:
@@ -267,6 +314,8 @@ class Store:
         if not heads:
             raise MetadiffError(f"there is no comparison named '{name}'", "'git metadiff list' names those that are")
         update_refs(self.git, {ref: (None, oid) for ref, oid in heads.items()})
+        if self.last() == name:
+            (self.git.git_dir / LAST_FILE).unlink()
 
     def last(self) -> str | None:
         """The name of the last comparison made in this work tree."""
@@ -308,7 +357,9 @@ def bare_store(environ: Mapping[str, str]) -> Path:
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise MetadiffError(f"cannot make {path}: {error.strerror}", "run the command inside a git repository") from error
+            raise MetadiffError(
+                f"cannot make {path}: {error.strerror}", "run the command inside a git repository"
+            ) from error
         git = Git(path, environ)
         git.run("init", "-q", "--bare", "--template=", str(path))
     return path

@@ -49,14 +49,18 @@ def correspond(sides: Sides, upstream: Upstream, runs: list[OwnedRun]) -> tuple[
     match_places(sides)
     match_contents(sides)
     meet_upstream(sides, upstream.transition)
-    runs, displaced = own_displaced(runs, sides.old)
+    runs, displaced = own_displaced(runs, [*sides.old, *sides.new])
     touched = {item for run in runs for item in run.owners}
     kinds = judge_pairs(sides, upstream, displaced)
     for item in sides.old:
-        item.verdict = fate_alone(item, touched) if not item.partners else worst_of(kinds[item, other] for other in item.partners)
+        item.verdict = (
+            fate_alone(item, touched) if not item.partners else worst_of(kinds[item, other] for other in item.partners)
+        )
     for item in sides.new:
         item.verdict = (
-            origin_alone(item, sides, upstream) if not item.partners else worst_of(kinds[other, item] for other in item.partners)
+            origin_alone(item, sides, upstream)
+            if not item.partners
+            else worst_of(kinds[other, item] for other in item.partners)
         )
     follow_superseders(sides.old)
     follow_superseders(sides.new)
@@ -90,7 +94,7 @@ def judge(old: Item, new: Item, evidence: str, sides: Sides, upstream: Upstream)
     if evidence == "effect":
         return Verdict("refreshed", None, "recut", "the same lines, cut into other hunks or slid to an equal place")
     if old.file != new.file:
-        return moved_to_file(old, new, sides)
+        return moved_to_file(new, sides, upstream)
     if evidence in ("text", "order"):
         return judge_same_text(old, new, sides, upstream)
     return judge_edited(old, new, sides, upstream)
@@ -121,7 +125,10 @@ def judge_same_text(old: Item, new: Item, sides: Sides, upstream: Upstream) -> V
 
 
 def stray_place(old: Item, new: Item, sides: Sides, upstream: Upstream) -> Verdict | None:
-    """Misplaced, if p2 has it in old code of another function; None if it is in new code or in its own function."""
+    """Moved, if p2 has it in old code of another function; None if it is in new code or in its own function.
+
+    Misplaced, if its own function is still there: nothing but a fuzzy patch explains that.
+    """
     lines = map_of(sides, new.file)
     back = lines.back(new.place[0])
     if back is None and new.place[0] > 0:
@@ -129,17 +136,23 @@ def stray_place(old: Item, new: Item, sides: Sides, upstream: Upstream) -> Verdi
     if back is None:
         return None
     home, there = upstream.sections.name("old", old.file, old.base[0]), upstream.sections.name("old", old.file, back)
-    if home == there or not upstream.sections.holds("new", old.file, home):
+    if home == there:
         return None
-    words = f"it stands in {there or 'file scope'}; in the older release it was in {home or 'file scope'}, which is still there"
+    if not upstream.sections.holds("new", old.file, home):
+        return Verdict(
+            "moved",
+            "downstream",
+            "other-function",
+            f"from {home or 'file scope'}, which is gone, to {there or 'file scope'}",
+        )
+    words = f"it stands in {there or 'file scope'}; it was in {home or 'file scope'}, which is still there"
     return Verdict("moved", "downstream", "misplaced", words)
 
 
-def moved_to_file(old: Item, new: Item, sides: Sides) -> Verdict:
-    """A change that is in another file now."""
-    gone = old.state == "unplaced"
-    text = f"now in {new.file.decode('utf-8', 'backslashreplace')}"
-    return Verdict("moved", "upstream" if gone else "downstream", "other-file", text)
+def moved_to_file(new: Item, sides: Sides, upstream: Upstream) -> Verdict:
+    """A change that is in another file now: upstream's doing if it stands there on code that upstream brought."""
+    cause = "upstream" if sits_on_upstream(new, sides, upstream.new_files) else "downstream"
+    return Verdict("moved", cause, "other-file", f"now in {new.file.decode('utf-8', 'backslashreplace')}")
 
 
 def judge_edited(old: Item, new: Item, sides: Sides, upstream: Upstream) -> Verdict:
@@ -161,7 +174,9 @@ def fate_alone(item: Item, touched: set[Item]) -> Verdict:
         return Verdict("orphaned", None, item.reason, REASONS.get(item.reason, item.reason))
     if item.size and item not in touched:
         return Verdict("absorbed", None, "held", "the new downstream tree holds its effect without a hunk of its own")
-    return Verdict("dropped", None, None, "it still has its place in the new release, and the new patchset does not hold it")
+    return Verdict(
+        "dropped", None, None, "it still has its place in the new release, and the new patchset does not hold it"
+    )
 
 
 def origin_alone(item: Item, sides: Sides, upstream: Upstream) -> Verdict:
@@ -170,7 +185,9 @@ def origin_alone(item: Item, sides: Sides, upstream: Upstream) -> Verdict:
         return item.verdict
     twin = applied_twice(item, sides)
     if twin is not None:
-        return Verdict("new", "downstream", "applied-twice", f"the new release already holds the effect of {twin.hunk.id}")
+        return Verdict(
+            "new", "downstream", "applied-twice", f"the new release already holds the effect of {twin.hunk.id}"
+        )
     if undoes_upstream(item, sides, upstream.texts):
         return Verdict("new", "upstream", "reverts-upstream", "it puts back what upstream changed")
     if sits_on_upstream(item, sides, upstream.new_files):
@@ -180,19 +197,18 @@ def origin_alone(item: Item, sides: Sides, upstream: Upstream) -> Verdict:
 
 def applied_twice(item: Item, sides: Sides) -> Item | None:
     """The absorbed change of p1 whose text a change of p2 applies once more."""
-    if not item.change.added:
-        return None
-    twins = (old for old in sides.old if old.state == "absorbed" and old.file == item.file and old.key == item.key)
-    return next(twins, None)
+    return sides.absorbed().get((item.file, item.key)) if item.change.added else None
 
 
 def follow_superseders(items: list[Item]) -> None:
-    """A change of which no line lives to D, and which has no partner, shares the verdict of the one that replaced it."""
+    """A change of which no line lives to D, without a partner, shares the verdict of the one that replaced it."""
     for item in reversed(items):
         if item.superseded and not item.partners and item.later >= 0:
             later = items[item.later].verdict
             if later is not None:
-                item.verdict = Verdict(later.word, later.cause, "superseded", f"replaced by {items[item.later].hunk.id}")
+                item.verdict = Verdict(
+                    later.word, later.cause, "superseded", f"replaced by {items[item.later].hunk.id}"
+                )
 
 
 def collect(sides: Sides, kinds: dict[tuple[Item, Item], Verdict]) -> Correspondence:
@@ -226,7 +242,11 @@ def pair_edges(kinds: dict[tuple[Item, Item], Verdict]) -> list[Edge]:
         olds = list(dict.fromkeys(old for old, _, _ in members))
         news = list(dict.fromkeys(new for _, new, _ in members))
         same = all(old.key == new.key for old, new, _ in members)
-        score = 1.0 if same else similarity([line for old in olds for line in old.lines], [line for new in news for line in new.lines])
+        score = (
+            1.0
+            if same
+            else similarity([line for old in olds for line in old.lines], [line for new in news for line in new.lines])
+        )
         evidence = tuple(sorted({old.partners[new] for old, new, _ in members}))
         edges.append(Edge(a, b, word, score, evidence))
     return edges

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 
 from git_metadiff.correspond.items import Item, Key, Sides, pair
 from git_metadiff.correspond.place import likeness
+from git_metadiff.linemap import words_in
 
 #: Least likeness of a change and its partner elsewhere.
 LIKE_ENOUGH = 0.7
@@ -21,8 +22,7 @@ def match_contents(sides: Sides) -> None:
 
 def telling(item: Item) -> bool:
     """Whether a change says enough to be known again elsewhere."""
-    words = sum(48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122 for byte in item.text)
-    return item.hunk.kind == "text" and words >= 16
+    return item.hunk.kind == "text" and words_in(item.text) >= 16
 
 
 def match_equal(sides: Sides) -> None:

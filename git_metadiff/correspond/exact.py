@@ -31,7 +31,10 @@ def match_lineless(sides: Sides) -> None:
 
 
 def match_in_order(sides: Sides) -> None:
-    """Pair what is left of equal text in the same file. An absorbed change stays out: its twin is a second application."""
+    """Pair what is left of equal text in the same file.
+
+    An absorbed change stays out: its twin is a second application.
+    """
     groups: dict[tuple[bytes, Key], tuple[list[Item], list[Item]]] = defaultdict(lambda: ([], []))
     for item in sides.open_old():
         if item.hunk.kind == "text" and item.state != "absorbed":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -71,10 +72,17 @@ class Sides:
     new: list[Item]
     maps: dict[bytes, LineMap]  # by name in U2: U1 -> U2
     sources: dict[bytes, bytes]  # by name in U2: name in U1
+    _absorbed: dict[tuple[bytes, Key], Item] | None = None
 
     def open_old(self) -> list[Item]:
         """Items of p1 without a partner and without a verdict."""
         return [item for item in self.old if not item.partners and item.verdict is None]
+
+    def absorbed(self) -> dict[tuple[bytes, Key], Item]:
+        """Items of p1 that U2 holds already, by file and text."""
+        if self._absorbed is None:
+            self._absorbed = {(item.file, item.key): item for item in self.old if item.state == "absorbed"}
+        return self._absorbed
 
     def open_new(self) -> list[Item]:
         """Items of p2 without a partner and without a verdict."""
@@ -88,7 +96,9 @@ def gather(old: Applied, new: Applied, port: Port, interdiff: Interdiff, maps: d
     second = [new_item(new, authored) for authored in new.authored]
     share_lines(first, second, interdiff)
     share_removals(first, second)
-    sources = {file.upstream: file.base for file in port.files.values() if file.upstream is not None and file.base is not None}
+    sources = {
+        file.upstream: file.base for file in port.files.values() if file.upstream is not None and file.base is not None
+    }
     return Sides(first, second, maps, sources)
 
 
@@ -113,28 +123,45 @@ def assign_nets(authored: Sequence[Authored], port: Port) -> dict[int, Share]:
     shares: dict[int, Share] = defaultdict(Share)
     for name, group in by_file.items():
         file = port.files.get(name)
-        for net in file.changes if file is not None else ():
-            owners = [one for one in group if holds(net, one)] or [min(group, key=lambda one: abs(one.at - net.a))]
-            for one in owners:
-                shares[one.serial].nets.append(net)
-            give(net.c, net.d, [(one.ranges, shares[one.serial].ranges) for one in owners])
-            give(net.a, net.b, [(one.removed, shares[one.serial].removed) for one in owners])
+        if file is None or not file.changes:
+            continue
+        added = sorted((start, stop, one.serial) for one in group for start, stop in one.ranges)
+        removed = sorted((start, stop, one.serial) for one in group for start, stop in one.removed)
+        for net in file.changes:
+            lines, gone = within(added, net.c, net.d), within(removed, net.a, net.b)
+            owners = list(dict.fromkeys(serial for _, _, serial in [*lines, *gone]))
+            if not owners:
+                owners = [min(group, key=lambda one: abs(one.at - net.a)).serial]
+            for serial in owners:
+                shares[serial].nets.append(net)
+            give(net.c, net.d, lines, {serial: shares[serial].ranges for serial in owners})
+            give(net.a, net.b, gone, {serial: shares[serial].removed for serial in owners})
     return shares
 
 
-def give(start: int, stop: int, owners: list[tuple[list[Range], list[Range]]]) -> None:
-    """Split `[start, stop)` among owners: (ranges that each holds, list that receives its part)."""
-    held = sorted(
-        (max(low, start), min(high, stop), at) for at, (ranges, _) in enumerate(owners) for low, high in ranges if low < stop and start < high
-    )
+def within(entries: list[tuple[int, int, int]], start: int, stop: int) -> list[tuple[int, int, int]]:
+    """The parts of disjoint, sorted entries (start, stop, serial) that lie in `[start, stop)`."""
+    at = max(0, bisect_left(entries, (start,)) - 1)
+    found = []
+    for low, high, serial in entries[at:]:
+        if low >= stop:
+            break
+        if high > start:
+            found.append((max(low, start), min(high, stop), serial))
+    return found
+
+
+def give(start: int, stop: int, held: list[tuple[int, int, int]], takers: dict[int, list[Range]]) -> None:
+    """Split `[start, stop)` among owners by what each holds; what none holds goes to the first."""
+    first = next(iter(takers.values()))
     at = start
-    for low, high, owner in held:
+    for low, high, serial in held:
         if low > at:
-            owners[0][1].append((at, low))
-        owners[owner][1].append((low, high))
+            first.append((at, low))
+        takers[serial].append((low, high))
         at = max(at, high)
     if at < stop:
-        owners[0][1].append((at, stop))
+        first.append((at, stop))
 
 
 def old_item(applied: Applied, authored: Authored, port: Port, share: Share | None) -> Item:
@@ -181,13 +208,6 @@ def net_item(item: Item, file: PortedFile, share: Share) -> None:
                 item.gone.append((net.x + low - net.a, net.x + high - net.a))
 
 
-def holds(net: NetChange, authored: Authored) -> bool:
-    """Whether a net change holds a line that the change adds or removes."""
-    return any(start < net.d and net.c < stop for start, stop in authored.ranges) or any(
-        start < net.b and net.a < stop for start, stop in authored.removed
-    )
-
-
 def is_superseded(authored: Authored, hunk: Hunk) -> bool:
     """Whether no line of the change lives to D, though it added some."""
     added = len(hunk.changes[authored.change].added)
@@ -231,7 +251,8 @@ def overlaps(entries: list[tuple[int, int, Item]], start: int, stop: int) -> Ite
     for first, last, item in entries[low:]:
         if first >= stop:
             return
-        yield item, min(last, stop) - max(first, start)
+        if min(last, stop) > max(first, start):
+            yield item, min(last, stop) - max(first, start)
 
 
 def share_lines(old: list[Item], new: list[Item], interdiff: Interdiff) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-import networkx as nx
 from rapidfuzz.distance import Indel
 
 from git_metadiff.correspond.items import Item, Sides, pair
@@ -25,6 +24,8 @@ def match_shared(sides: Sides) -> None:
     A group in which every line is shared has the same effect on both sides, cut into other hunks or slid to an equal
     place by another diff.
     """
+    import networkx as nx  # takes a fifth of a second to import, and a stored comparison needs no graph
+
     graph: nx.Graph[Item] = nx.Graph()
     for old in sides.open_old():
         for new, count in old.shared.items():
@@ -36,13 +37,13 @@ def match_shared(sides: Sides) -> None:
         whole = all(sum(item.shared.get(other, 0) for other in news) == item.size for item in olds) and all(
             sum(item.shared.get(other, 0) for other in olds) == item.size for item in news
         )
-        for old, new in ((old, new) for old in olds for new in old.shared if graph.has_edge(old, new)):
-            pair(old, new, "effect" if whole else "shared lines")
+        for one, other in [(one, other) for one in olds for other in one.shared if graph.has_edge(one, other)]:
+            pair(one, other, "effect" if whole else "shared lines")
 
 
 def is_solid(old: Item, new: Item, count: int) -> bool:
     """Whether what two changes share is more than a brace or an empty line."""
-    if count == old.size or count == new.size:
+    if count in (old.size, new.size):
         return True
     common = set(old.lines) & set(new.lines)
     return any(sum(byte > 47 for byte in line) > 3 for line in common)
@@ -77,7 +78,9 @@ def touch(old: Item, new: Item) -> bool:
 def takes_same(old: Item, new: Item) -> bool:
     """Whether p2 changes lines that p1's change, unplaced, would stand on: upstream's form of the same lines."""
     overlap = min(old.place[1], new.place[1]) - max(old.place[0], new.place[0])
-    return overlap > 0 and bool(old.change.removed) and bool(new.change.removed) and likeness(old, new) >= LIKE_ENOUGH / 2
+    return (
+        overlap > 0 and bool(old.change.removed) and bool(new.change.removed) and likeness(old, new) >= LIKE_ENOUGH / 2
+    )
 
 
 def likeness(old: Item, new: Item) -> float:

@@ -81,7 +81,9 @@ def explained(old: Item, new: Item, sides: Sides, texts: Texts) -> bool:
         return removal_explained(old, new, lines)
     if tokens(one.added) == tokens(other.added) and tokens(one.removed) == tokens(other.removed):
         return False
-    if one.removed and merge_tokens(tokens(one.removed), tokens(other.removed), tokens(one.added)) == tokens(other.added):
+    if one.removed and merge_tokens(tokens(one.removed), tokens(other.removed), tokens(one.added)) == tokens(
+        other.added
+    ):
         return True
     return substitutions(one.added, other.added) <= upstream_substitutions(new.file, lines, texts) and bool(
         substitutions(one.added, other.added)

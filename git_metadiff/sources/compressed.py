@@ -37,5 +37,7 @@ def decompress(data: bytes, name: str) -> bytes:
             try:
                 return inflate(data)
             except (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error) as error:
-                raise MetadiffError(f"{name}: damaged compressed file: {error}", "fetch it again and compare its digest") from error
+                raise MetadiffError(
+                    f"{name}: damaged compressed file: {error}", "fetch it again and compare its digest"
+                ) from error
     return data

@@ -1,4 +1,4 @@
-"""PATCHSET: a patch file, a quilt directory, a series file, an mbox or folder of mails, `REV:PATH`, a revision, a range."""
+"""PATCHSET: a patch file, a quilt directory or series file, an mbox or folder of mails, `REV:PATH`, a revision, a range."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from git_metadiff.sources.compressed import decompress
 from git_metadiff.sources.folder import DiskFolder, Folder, TreeFolder, read_file
 
 MBOX_LINE = re.compile(rb"^From \S+.*\d\d:\d\d:\d\d .*\d{4}\r?$", re.MULTILINE)
-PATCH_LINE = re.compile(rb"^(diff --git |--- |\+\+\+ |@@ -|Index: |GIT binary patch)", re.MULTILINE)
+#: What makes a file a patch: a section of git, two file headers before a hunk, or a stub for a binary file.
+DIFF = re.compile(rb"^(?:diff --git \S|--- .+\n\+\+\+ .+\n@@ -\d|Binary files .+ differ)", re.MULTILINE)
 LOG_FORMAT = "--format=%x00%H%x00%an <%ae> %ad%x00%B%x00"
 
 
@@ -40,7 +41,9 @@ class PatchsetSource:
         return state.hexdigest()
 
 
-def find_patchset(argument: str, release_tree: str, git: Git, user: Git, cwd: Path, strip: int | None) -> PatchsetSource:
+def find_patchset(
+    argument: str, release_tree: str, git: Git, user: Git, cwd: Path, strip: int | None
+) -> PatchsetSource:
     """Read what PATCHSET names.
 
     `git` is the scratch repository, in which objects are read; `user` the user's, in which revisions are named;
@@ -51,10 +54,14 @@ def find_patchset(argument: str, release_tree: str, git: Git, user: Git, cwd: Pa
     exists = bool(argument) and path.exists()
     found = None if explicit or not argument else find_revision(argument, release_tree, git, user)
     if found is not None and exists:
-        raise MetadiffError(f"'{argument}' is both a revision and a path", f"write './{argument}' for the path, or the full name of the ref")
+        raise MetadiffError(
+            f"'{argument}' is both a revision and a path",
+            f"write './{argument}' for the path, or the full name of the ref",
+        )
     if found is None and not exists:
         raise MetadiffError(
-            f"'{argument}' is neither a path nor a revision", "a patchset is a patch file, a quilt directory, a series file, an mbox or a range A..B"
+            f"'{argument}' is neither a path nor a revision",
+            "a patchset is a patch file, a quilt directory, a series file, an mbox or a range A..B",
         )
     texts = found if found is not None else read_path(path, argument)
     if strip is not None:
@@ -65,22 +72,10 @@ def find_patchset(argument: str, release_tree: str, git: Git, user: Git, cwd: Pa
 def find_revision(argument: str, release_tree: str, git: Git, user: Git) -> list[PatchText] | None:
     """The patches of `A..B`, `REV:PATH` or one revision; None if it is none of them."""
     if ".." in argument and ":" not in argument:
-        start, _, stop = argument.partition("..")
-        ends = [user.resolve(end or "HEAD") for end in (start, stop.lstrip("."))]
-        if ends[0] is not None and ends[1] is not None:
-            return read_range(git, ends[0], ends[1])
-        return None
+        ends = [user.resolve(end or "HEAD") for end in re.split(r"\.{2,3}", argument, maxsplit=1)]
+        return read_range(git, ends[0], ends[1]) if ends[0] is not None and ends[1] is not None else None
     if ":" in argument and not argument.startswith(":"):
-        tree = user.resolve(argument, "tree")
-        if tree is not None:
-            return read_folder(TreeFolder(git, tree, argument))
-        blob = user.resolve(argument, "blob")
-        if blob is None:
-            return None
-        name = argument.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
-        parent = user.resolve(argument.rpartition("/")[0] if "/" in argument.partition(":")[2] else argument.partition(":")[0] + ":", "tree")
-        folder = TreeFolder(git, parent, argument) if parent is not None else None
-        return read_content(name, git.run("cat-file", "blob", blob), folder)
+        return find_in_revision(argument, git, user)
     commit = user.resolve(argument)
     if commit is None:
         return None
@@ -88,9 +83,33 @@ def find_revision(argument: str, release_tree: str, git: Git, user: Git) -> list
     return [PatchText(argument, data, 1)]
 
 
+def find_in_revision(argument: str, git: Git, user: Git) -> list[PatchText] | None:
+    """The patches of the folder or file `REV:PATH`."""
+    tree = user.resolve(argument, "tree")
+    if tree is not None:
+        return read_folder(TreeFolder(git, tree, argument))
+    blob = user.resolve(argument, "blob")
+    if blob is None:
+        return None
+    revision, _, path = argument.partition(":")
+    above, _, name = path.rpartition("/")
+    parent = user.resolve(f"{revision}:{above}", "tree")
+    folder = TreeFolder(git, parent, argument) if parent is not None else None
+    return read_content(name, git.run("cat-file", "blob", blob), folder)
+
+
 def read_range(git: Git, start: str, stop: str) -> list[PatchText]:
     """One patch a commit of the first-parent line, so that the last tree is that of `stop`, merges or not."""
-    arguments = ("--reverse", "--first-parent", "--diff-merges=first-parent", "--date=raw", "-p", "-M", "--binary", "--full-index")
+    arguments = (
+        "--reverse",
+        "--first-parent",
+        "--diff-merges=first-parent",
+        "--date=raw",
+        "-p",
+        "-M",
+        "--binary",
+        "--full-index",
+    )
     out = git.run("log", *arguments, LOG_FORMAT, f"{start}..{stop}")
     fields = out.split(b"\0")[1:]
     texts = []
@@ -115,9 +134,16 @@ def read_folder(folder: Folder) -> list[PatchText]:
     series = folder.read("series")
     if series is not None:
         return read_series(series, folder, f"{folder.name}/series")
-    names = [name for name in folder.names() if name.endswith((".patch", ".diff", ".mbox", ".eml", ".gz", ".xz", ".bz2", ".zst"))]
+    names = [
+        name
+        for name in folder.names()
+        if name.endswith((".patch", ".diff", ".mbox", ".eml", ".gz", ".xz", ".bz2", ".zst"))
+    ]
     if not names:
-        raise MetadiffError(f"{folder.name}: no series file and no patches in this folder", "name a folder with a 'series', or one of *.patch files")
+        raise MetadiffError(
+            f"{folder.name}: no series file and no patches in this folder",
+            "name a folder with a 'series', or one of *.patch files",
+        )
     texts: list[PatchText] = []
     for name in names:
         texts += read_content(name, folder.read(name) or b"", None)
@@ -129,11 +155,13 @@ def read_content(name: str, data: bytes, folder: Folder | None) -> list[PatchTex
     data = decompress(data, name)
     if MBOX_LINE.match(data):
         return list(read_mbox(data, name))
-    if PATCH_LINE.search(data) and Scanner(data, name).scan():
+    if DIFF.search(data):
         return [PatchText(name, data)]
     if folder is not None and looks_like_series(data, folder):
         return read_series(data, folder, name)
-    raise MetadiffError(f"{name}: there is no patch in this file", "a patch has lines '--- a/file', '+++ b/file' and '@@ -1,2 +1,3 @@'")
+    raise MetadiffError(
+        f"{name}: there is no patch in this file", "a patch has lines '--- a/file', '+++ b/file' and '@@ -1,2 +1,3 @@'"
+    )
 
 
 def series_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
@@ -158,20 +186,30 @@ def read_series(data: bytes, folder: Folder, name: str) -> list[PatchText]:
     for number, words in series_lines(data):
         content = folder.read(words[0])
         if content is None:
-            raise MetadiffError(f"{name}:{number}: the patch {words[0]} is not there", "the series file names a patch that its folder does not hold")
+            raise MetadiffError(
+                f"{name}:{number}: the patch {words[0]} is not there",
+                "the series file names a patch that its folder does not hold",
+            )
         strip = 1
         for word in words[1:]:
             if match := re.fullmatch(r"-p(\d+|ab)", word):
                 strip = 1 if match[1] == "ab" else int(match[1])
             elif word == "-R":
-                raise MetadiffError(f"{name}:{number}: {words[0]} is to be applied in reverse", "refresh it with quilt so that it applies forward")
+                raise MetadiffError(
+                    f"{name}:{number}: {words[0]} is to be applied in reverse",
+                    "refresh it with quilt so that it applies forward",
+                )
         texts.append(PatchText(words[0], decompress(content, words[0]), strip))
     return texts
 
 
 def read_mbox(data: bytes, name: str) -> Iterator[PatchText]:
     """The patches of an mbox or of one mail, transfer encodings undone."""
-    starts = [match.start() for match in MBOX_LINE.finditer(data) if match.start() == 0 or data[: match.start()].endswith((b"\n\n", b"\r\n\r\n"))]
+    starts = [
+        match.start()
+        for match in MBOX_LINE.finditer(data)
+        if match.start() == 0 or data[: match.start()].endswith((b"\n\n", b"\r\n\r\n"))
+    ]
     found = 0
     for start, stop in zip(starts, [*starts[1:], len(data)], strict=True):
         head, _, mail = data[start:stop].partition(b"\n")
@@ -187,7 +225,9 @@ def read_mbox(data: bytes, name: str) -> Iterator[PatchText]:
         text = (subject or "").encode() + b"\n\n" + body[: diff_start(body)]
         yield PatchText(title if len(starts) == 1 else f"{title}", body, None, subject, text, author)
     if not found:
-        raise MetadiffError(f"{name}: there is no patch in these mails", "a patch series is made with 'git format-patch'")
+        raise MetadiffError(
+            f"{name}: there is no patch in these mails", "a patch series is made with 'git format-patch'"
+        )
 
 
 def diff_start(body: bytes) -> int:
@@ -218,13 +258,18 @@ def mail_author(message: email.message.Message) -> bytes | None:
     return None
 
 
+def count(number: int, word: str) -> str:
+    """`1 release`, `2 releases`."""
+    return f"{number} {word}" + "s" * (number != 1)
+
+
 def check_counts(releases: Sequence[str], patchsets: Sequence[str]) -> None:
     """One patchset a release, or several on one release."""
     if len(releases) == 1 and len(patchsets) >= 2:
         return
     if len(releases) < 2 or len(patchsets) != len(releases):
         raise MetadiffError(
-            f"{len(releases)} releases and {len(patchsets)} patchsets do not pair up",
+            f"{count(len(releases), 'release')} and {count(len(patchsets), 'patchset')} do not pair up",
             "give one patchset for each of two or more releases, or several patchsets for one release",
         )
 

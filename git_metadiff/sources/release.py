@@ -40,17 +40,24 @@ def find_release(argument: str, user: Git, cwd: Path) -> ReleaseSource:
     tree = None if explicit or not argument else user.resolve(argument, "tree")
     exists = bool(argument) and path.exists()
     if tree is not None and exists:
-        raise MetadiffError(f"'{argument}' is both a revision and a path", f"write './{argument}' for the path, or the full name of the ref")
+        raise MetadiffError(
+            f"'{argument}' is both a revision and a path",
+            f"write './{argument}' for the path, or the full name of the ref",
+        )
     if tree is not None:
         return ReleaseSource(argument, tree)
     if not exists:
         raise MetadiffError(
-            f"'{argument}' is neither a revision nor a path", "name a release by a tag, a directory or a tarball; 'git tag' lists the tags"
+            f"'{argument}' is neither a revision nor a path",
+            "name a release by a tag, a directory or a tarball; 'git tag' lists the tags",
         )
     if path.is_dir():
         return ReleaseSource(path.resolve().name, "", path)
     if not is_archive(path):
-        raise MetadiffError(f"'{argument}' is no archive that can be read", "a release is a .tar, .tar.gz, .tar.xz, .tar.bz2 or .tar.zst file")
+        raise MetadiffError(
+            f"'{argument}' is no archive that can be read",
+            "a release is a .tar, .tar.gz, .tar.xz, .tar.bz2 or .tar.zst file",
+        )
     return ReleaseSource(path.name, "", path)
 
 

@@ -1,0 +1,133 @@
+"""The main job: compare releases and patchsets, and show what was found."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from git_metadiff.cli.output import write_all
+from git_metadiff.cli.parse import Invocation
+from git_metadiff.cli.paths import Predicate, predicate
+from git_metadiff.cli.repository import Place, current_folder, find_place
+from git_metadiff.cli.terminal import Progress, Screen, screen, show_lines
+from git_metadiff.errors import EXIT_DIFFERENT, EXIT_OK, MetadiffError
+
+if TYPE_CHECKING:
+    from git_metadiff.model import Comparison
+    from git_metadiff.render.view import Reader, View
+    from git_metadiff.trace import Trace
+
+
+def compare_patchsets(invocation: Invocation, environ: Mapping[str, str]) -> int:
+    """Run the comparison and show it; the exit status tells differences only if asked to."""
+    from git_metadiff.compare import compare
+
+    cwd = current_folder()
+    place = find_place(environ, cwd)
+    wanted = predicate(invocation.paths, place, environ)
+    trace = read_trace(invocation.values.get("--trace"))
+    quiet = "--quiet" in invocation.flags
+    with Progress(environ, wanted=not quiet) as progress:
+        comparison = compare(
+            place.git_dir,
+            invocation.words,
+            invocation.patchsets,
+            name=invocation.values.get("--name", "default"),
+            strip=invocation.number("--strip"),
+            partial="--partial" in invocation.flags,
+            environ=environ,
+            cwd=cwd,
+            progress=progress,
+        )
+    if not quiet:
+        show(comparison, invocation, trace, place, environ)
+    asked = {"--quiet", "--exit-code"} & invocation.flags
+    differs = asked and is_different(comparison, wanted if invocation.paths else None)
+    return EXIT_DIFFERENT if differs else EXIT_OK
+
+
+def read_trace(name: str | None) -> Trace | None:
+    """Read the stack trace that `--trace` names, before any work is done; `-` is standard input."""
+    if name is None:
+        return None
+    from git_metadiff.trace import parse_trace
+
+    try:
+        return parse_trace(sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes())
+    except OSError as error:
+        raise MetadiffError(
+            f"cannot read the trace {name}: {error.strerror}", "--trace takes a file, or - for standard input"
+        ) from error
+
+
+def is_different(comparison: Comparison, wanted: Predicate | None) -> bool:
+    """Whether any interdiff changes something, or a file within the path limits if there are any."""
+    if wanted is None:
+        return any(transition.interdiff for transition in comparison.transitions)
+    from git_metadiff.render.head import wanted_files
+    from git_metadiff.render.sections import read_sections
+    from git_metadiff.render.view import View
+
+    view = View(wanted=wanted)
+    return any(wanted_files(read_sections(transition.interdiff), view) for transition in comparison.transitions)
+
+
+def show(
+    comparison: Comparison, invocation: Invocation, trace: Trace | None, place: Place, environ: Mapping[str, str]
+) -> None:
+    """Print the views that were asked for, by default the full one; JSON goes out as it is."""
+    from git_metadiff import render
+    from git_metadiff.store import open_store
+
+    if "--json" in invocation.flags:
+        write_all(render.json_document(comparison))
+        return
+    looks = screen(invocation, environ, current_folder())
+    view = make_view(invocation, looks, place, environ)
+    reader = open_store(place.git_dir, environ).reader()
+    show_lines(views(comparison, invocation.views(), trace, view, reader), looks.pager, environ)
+
+
+def make_view(invocation: Invocation, looks: Screen, place: Place, environ: Mapping[str, str]) -> View:
+    """The options and the terminal as the rendering sees them."""
+    from git_metadiff.render.view import View
+
+    return View(
+        context=3 if (context := invocation.number("--unified")) is None else context,
+        function_context="--function-context" in invocation.flags,
+        colors=looks.colors,
+        wanted=predicate(invocation.paths, place, environ),
+        limit_text=" ".join(invocation.paths),
+        everything="--all" in invocation.flags,
+        width=looks.width,
+    )
+
+
+def views(
+    comparison: Comparison, names: Sequence[str], trace: Trace | None, view: View, reader: Reader
+) -> Iterator[bytes]:
+    """The lines of the views, with an empty line between two."""
+    for number, name in enumerate(names or [""]):
+        if number:
+            yield b"\n"
+        yield from one_view(name, comparison, trace, view, reader)
+
+
+def one_view(name: str, comparison: Comparison, trace: Trace | None, view: View, reader: Reader) -> Iterable[bytes]:
+    """The lines of one view; without a name, of the full one."""
+    from git_metadiff import render
+
+    if name == "--trace" and trace is not None:
+        return render.trace(comparison, trace, view, reader)
+    plain = {
+        "--summary": render.summary,
+        "--stat": render.stat,
+        "--name-status": render.name_status,
+        "--series": render.series,
+    }
+    if name in plain:
+        return plain[name](comparison, view)
+    reading = {"--collisions": render.collisions, "--patch": render.patch}
+    return reading.get(name, render.full)(comparison, view, reader)

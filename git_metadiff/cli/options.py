@@ -1,0 +1,182 @@
+"""The table of commands and options, from which parser, help, man page and completions are made."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+MAIN = ""
+SHOW = "show"
+LIST = "list"
+FORGET = "forget"
+
+#: The main job has no name of its own.
+COMMANDS = {
+    MAIN: "compare two or more releases and their patchsets",
+    SHOW: "explain one hunk: old patch, upstream, new patch, and why it is or is not ported",
+    LIST: "list the stored comparisons",
+    FORGET: "remove a stored comparison",
+}
+
+#: Named in the design, not here yet: a clear answer instead of "unknown revision".
+LATER = ("bisect", "lineage", "graph", "guard", "port", "verify")
+
+#: Answered before anything else is looked at; the last one is git's question for its completion.
+INFORMATION = ("-h", "--help", "--version", "--git-completion-helper")
+
+USAGE = (
+    "git metadiff [<options>] <release> <release>... --patches <patchset> <patchset>... [-- <path>...]",
+    "git metadiff [<options>] <release> --patches <patchset> <patchset>... [-- <path>...]",
+    "git metadiff show [<options>] <hunk>",
+    "git metadiff list",
+    "git metadiff forget <name>",
+)
+
+FLAG = "flag"  # no value
+VALUE = "value"  # a value is required
+OPTIONAL = "optional"  # a value may follow an equals sign
+MANY = "many"  # everything up to the next option
+
+
+class Option(NamedTuple):
+    """One option as a user sees it."""
+
+    name: str  # the long name
+    text: str  # what `-h` says, in one line
+    short: str = ""
+    kind: str = FLAG
+    value: str = ""  # what the value is called
+    commands: tuple[str, ...] = (MAIN,)
+    group: str = "Output"
+    manual: str = ""  # what the man page says on top of `text`
+
+
+INPUT = "Input"
+VIEWS = "Views"
+OUTPUT = "Output"
+GENERAL = "General"
+GROUPS = (INPUT, VIEWS, OUTPUT, GENERAL)
+EVERYWHERE = (MAIN, SHOW, LIST, FORGET)
+
+#: Views in the order in which they are printed when several are asked for.
+VIEW_ORDER = ("--summary", "--trace", "--collisions", "--series", "--stat", "--name-status", "--patch")
+
+OPTIONS = (
+    Option(
+        "--patches",
+        "the patchsets, one for each release, or several on one release",
+        kind=MANY,
+        value="patchset",
+        group=INPUT,
+        manual="Takes every argument up to the next option; given again, it appends. See RELEASES BEHIND --PATCHES.",
+    ),
+    Option(
+        "--strip",
+        "the patch level: path components to take off names in patches",
+        kind=VALUE,
+        value="n",
+        group=INPUT,
+        manual="What patch(1) calls -p. Without it: 1, or what a series file says, or the level that applies.",
+    ),
+    Option(
+        "--partial",
+        "leave out hunks that do not apply, and list them, instead of failing",
+        group=INPUT,
+        manual="Hunks left out are not covered by the certificate.",
+    ),
+    Option(
+        "--name",
+        "the name of the comparison (default: default; later: the last one made here)",
+        kind=VALUE,
+        value="name",
+        commands=(MAIN, SHOW, FORGET),
+        group=INPUT,
+        manual="The result is stored under refs/metadiff/<name>/. Other commands take the last comparison that was "
+        "made in this work tree, or the one named here.",
+    ),
+    Option(
+        "--patch",
+        "the interdiff alone, as a patch that applies to the ported tree",
+        short="-p",
+        group=VIEWS,
+        manual="Nothing is collapsed or folded in it. Not to be confused with --patches.",
+    ),
+    Option("--stat", "the files of the interdiff with their added and removed lines", group=VIEWS),
+    Option("--summary", "how many hunks were kept, edited, moved, dropped ...; each dropped one is named", group=VIEWS),
+    Option("--name-status", "the names of the interdiff's files and what became of each", group=VIEWS),
+    Option(
+        "--collisions",
+        "hunks of the patch, changed or standing, where upstream moved under them",
+        group=VIEWS,
+        manual="A hunk that is carried unchanged is absent from the interdiff and still a suspect if upstream changed "
+        "the function around it, or a function that it calls.",
+    ),
+    Option("--series", "patch by patch, for patch series", group=VIEWS),
+    Option(
+        "--trace",
+        "what upstream and downstream changed in the functions of this stack trace",
+        kind=VALUE,
+        value="file",
+        group=VIEWS,
+        manual="A dash reads standard input.",
+    ),
+    Option(
+        "--json",
+        "everything that was found, as JSON",
+        group=VIEWS,
+        manual="The document is described by the JSON Schema git_metadiff/data/schema.json. It is always whole: path "
+        "limits do not narrow it. It cannot be combined with another view.",
+    ),
+    Option(
+        "--unified",
+        "lines of context (default: 3)",
+        short="-U",
+        kind=VALUE,
+        value="n",
+        commands=(MAIN, SHOW),
+        group=OUTPUT,
+    ),
+    Option("--function-context", "show whole functions as context", short="-W", commands=(MAIN, SHOW), group=OUTPUT),
+    Option("--all", "show generated and data files, and sweeps, in full", commands=(MAIN, SHOW), group=OUTPUT),
+    Option(
+        "--color",
+        "when to use colour: always, never or auto",
+        kind=OPTIONAL,
+        value="when",
+        commands=(MAIN, SHOW),
+        group=OUTPUT,
+        manual="Without a value: always. It goes before NO_COLOR, which goes before git's configuration.",
+    ),
+    Option("--no-color", "the same as --color=never", commands=(MAIN, SHOW), group=OUTPUT),
+    Option(
+        "--exit-code",
+        "exit with 1 if the interdiff is not empty",
+        group=OUTPUT,
+        manual="As in git-diff(1), no pager is started, and path limits count.",
+    ),
+    Option("--quiet", "print nothing; implies --exit-code", group=OUTPUT),
+    Option("-h", "this short help", commands=EVERYWHERE, group=GENERAL),
+    Option("--help", "the manual", commands=EVERYWHERE, group=GENERAL),
+    Option("--version", "the version", commands=EVERYWHERE, group=GENERAL),
+)
+
+
+def find(name: str) -> Option | None:
+    """The option of that long or short name; abbreviations are not accepted."""
+    return BY_NAME.get(name)
+
+
+BY_NAME = {name: option for option in OPTIONS for name in (option.name, option.short) if name}
+
+
+def spelled(option: Option) -> str:
+    """The option with its short name and value, as help and man page print it."""
+    short = f"{option.short}, " if option.short else ""
+    if option.short == "-U":
+        short = f"-U<{option.value}>, "
+    if option.kind == VALUE:
+        return f"{short}{option.name}=<{option.value}>" if option.short else f"{option.name} <{option.value}>"
+    if option.kind == OPTIONAL:
+        return f"{short}{option.name}[=<{option.value}>]"
+    if option.kind == MANY:
+        return f"{short}{option.name} <{option.value}>..."
+    return short + option.name

@@ -1,0 +1,251 @@
+"""Arguments become an `Invocation`.
+
+The rules differ from argparse's, on purpose: everything behind the first `--` is a path; options and releases mix in
+any order; `--patches` takes what follows up to the next option, and appends when given again; nothing is abbreviated.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, NoReturn
+
+from git_metadiff.cli.options import (
+    COMMANDS,
+    FLAG,
+    INFORMATION,
+    LATER,
+    MAIN,
+    MANY,
+    OPTIONAL,
+    VALUE,
+    VIEW_ORDER,
+    Option,
+    find,
+)
+from git_metadiff.errors import MetadiffError, UsageError
+
+SEE_HELP = "'git metadiff -h' lists commands and options"
+MEANT = "--patch asks for a view; did you mean --patches, which names the patchsets?"
+RELEASES_FIRST = "put the releases before --patches, then nothing is left to guess"
+
+
+class Invocation(NamedTuple):
+    """A command line, understood."""
+
+    command: str = MAIN  # a key of COMMANDS, or one of INFORMATION
+    words: tuple[str, ...] = ()  # releases, or the arguments of a command
+    patchsets: tuple[str, ...] = ()
+    flags: frozenset[str] = frozenset()  # long names
+    values: Mapping[str, str] = {}  # long name -> value
+    paths: tuple[str, ...] = ()  # path limits
+
+    def number(self, name: str) -> int | None:
+        """The value of a numeric option, None if it was not given."""
+        return int(self.values[name]) if name in self.values else None
+
+    def views(self) -> tuple[str, ...]:
+        """The views asked for, in the order in which they are printed."""
+        return tuple(name for name in VIEW_ORDER if name in self.flags or name in self.values)
+
+
+def parse(arguments: Sequence[str], only_patchset: Callable[[str], bool] | None = None) -> Invocation:
+    """Understand a command line, or raise UsageError.
+
+    `only_patchset` tells arguments that can be nothing but a patchset; by default by a look at the files they name.
+    """
+    words = list(arguments)
+    split = words.index("--") if "--" in words else len(words)
+    limited = split < len(words)
+    scan = Scan(words[:split])
+    if scan.information:
+        return Invocation(scan.information)
+    if limited and scan.command != MAIN:
+        raise UsageError(f"'{scan.command}' takes no path limits", SEE_HELP)
+    invocation = Invocation(
+        command=scan.command,
+        flags=frozenset(scan.flags),
+        values=scan.values,
+        paths=tuple(words[split + 1 :]),
+    )
+    if scan.command != MAIN:
+        return check_words(invocation._replace(words=tuple(scan.words)))
+    releases, patchsets = tell_apart(scan.words, scan.lists, only_patchset or is_only_patchset)
+    return check_main(invocation._replace(words=tuple(releases), patchsets=tuple(patchsets)))
+
+
+class Scan:
+    """One pass over the arguments before `--`: which option, which value, which word."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.rest = list(reversed(arguments))
+        self.command = MAIN
+        self.information = ""
+        self.words: list[str] = []
+        self.lists: list[list[str]] = []  # what each --patches took
+        self.flags: set[str] = set()
+        self.values: dict[str, str] = {}
+        while self.rest and not self.information:
+            self.take(self.rest.pop())
+        self.check_options()
+
+    def take(self, argument: str) -> None:
+        """Understand one argument, with the values that belong to it."""
+        if argument in INFORMATION:
+            self.information = argument
+        elif argument.startswith("-") and argument != "-":
+            self.take_option(argument)
+        elif not self.words and not self.lists and self.command == MAIN and argument in COMMANDS:
+            self.command = argument
+        elif not self.words and not self.lists and self.command == MAIN and argument in LATER:
+            raise UsageError(
+                f"'{argument}' is not available in this version",
+                f"for a release of that name write ./{argument} (a path) or heads/{argument} (a branch)",
+            )
+        else:
+            self.words.append(argument)
+
+    def take_option(self, argument: str) -> None:
+        """Understand one option."""
+        name, equals, value = argument.partition("=")
+        if argument.startswith("-U") and len(argument) > len("-U"):
+            name, equals, value = "-U", "=", argument[2:]
+        option = find(name) or unknown(name)
+        if option.kind == MANY:
+            self.lists.append([value] if equals else [])
+            self.take_list(option)
+        elif option.kind == FLAG:
+            self.take_flag(option if not equals else no_value(option))
+        elif equals or option.kind == OPTIONAL:
+            self.values[option.name] = check_value(option, value if equals else "always")
+        elif self.rest:
+            self.values[option.name] = check_value(option, self.rest.pop())
+        else:
+            raise UsageError(f"option {name} needs a value", SEE_HELP)
+
+    def take_flag(self, option: Option) -> None:
+        """Note an option without a value."""
+        if option.name == "--no-color":
+            self.values["--color"] = "never"  # the last of both counts
+        else:
+            self.flags.add(option.name)
+
+    def take_list(self, option: Option) -> None:
+        """Give `--patches` everything up to the next option."""
+        while self.rest and (not self.rest[-1].startswith("-") or self.rest[-1] == "-"):
+            self.lists[-1].append(self.rest.pop())
+        if not self.lists[-1]:
+            raise UsageError(f"option {option.name} needs a value", SEE_HELP)
+
+    def check_options(self) -> None:
+        """Raise UsageError for an option that does not belong to the command."""
+        given = [*self.flags, *self.values, *(["--patches"] if self.lists else [])]
+        for name in given:
+            option = find(name)
+            if option and self.command not in option.commands:
+                raise UsageError(f"option {name} does not go with '{self.command}'", SEE_HELP)
+
+
+def unknown(name: str) -> NoReturn:
+    """Raise UsageError for an option that does not exist, with the nearest one that does."""
+    if name in ("--no-pager", "-P", "--paginate"):
+        raise UsageError(f"{name} is an option of git itself", f"write: git {name} metadiff ...")
+    from difflib import get_close_matches
+
+    from git_metadiff.cli.options import OPTIONS
+
+    near = get_close_matches(name, [option.name for option in OPTIONS], 1)
+    raise UsageError(f"unknown option {name}", f"did you mean {near[0]}?" if near else SEE_HELP)
+
+
+def no_value(option: Option) -> NoReturn:
+    """Raise UsageError for a value behind an option that takes none."""
+    hint = "did you mean --patches?" if option.name == "--patch" else SEE_HELP
+    raise UsageError(f"option {option.name} takes no value", hint)
+
+
+def check_value(option: Option, value: str) -> str:
+    """Return `value` if it suits the option."""
+    if option.value == "n" and not (value.isascii() and value.isdigit() and len(value) <= 9):
+        raise UsageError(f"option {option.name} wants a number, not '{value}'", SEE_HELP)
+    if option.value == "when" and value not in ("always", "never", "auto"):
+        raise UsageError(f"option {option.name} wants always, never or auto, not '{value}'", SEE_HELP)
+    if option.kind == VALUE and not value:
+        raise UsageError(f"option {option.name} needs a value", SEE_HELP)
+    return value
+
+
+def tell_apart(
+    words: list[str], lists: list[list[str]], only_patchset: Callable[[str], bool]
+) -> tuple[list[str], list[str]]:
+    """Releases and patchsets.
+
+    Where releases stand by themselves, everything that `--patches` took is a patchset. Where they do not
+    (`--patches p1 p2 v1 v2`), each `--patches` ends at its last argument that can be nothing but a patchset, and the
+    releases are what follows. What could be read both ways is refused, never guessed.
+    """
+    taken = [word for words_of_one in lists for word in words_of_one]
+    ends = [last_patchset(one, only_patchset) for one in lists]
+    behind = [word for one, end in zip(lists, ends, strict=True) if end for word in one[end:]]
+    before = [word for one, end in zip(lists, ends, strict=True) if end for word in one[:end]]
+    if not words:
+        if not all(ends):
+            raise UsageError("no releases given, and --patches may have taken them", RELEASES_FIRST)
+        return behind, before
+    if behind and len(words) != len(taken) and len(words) + len(behind) == len(taken) - len(behind):
+        raise UsageError(f"'{behind[0]}' may be a release or a patchset", RELEASES_FIRST)
+    return words, taken
+
+
+def last_patchset(arguments: list[str], only_patchset: Callable[[str], bool]) -> int:
+    """How many of `arguments` end with the last one that can be nothing but a patchset; 0 if there is none."""
+    return max((index + 1 for index, argument in enumerate(arguments) if only_patchset(argument)), default=0)
+
+
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tbz", ".tar.zst", ".tzst")
+
+
+def is_only_patchset(argument: str) -> bool:
+    """Whether `argument` can be a patchset and cannot be a release.
+
+    That is a file that is no archive, a folder with a `series` or with patches in it, a range, or `REV:PATH`.
+    """
+    if os.path.isdir(argument):
+        return any(name == "series" or name.endswith((".patch", ".diff", ".mbox")) for name in os.listdir(argument))
+    if os.path.exists(argument):
+        return not argument.lower().endswith(ARCHIVES)
+    return ".." in argument or ":" in argument[1:]
+
+
+def check_words(invocation: Invocation) -> Invocation:
+    """Check the arguments of a command other than the main job."""
+    words = list(invocation.words)
+    if invocation.command == "forget" and not words and "--name" in invocation.values:
+        return invocation._replace(words=(invocation.values["--name"],))
+    wanted = {"show": "hunk", "forget": "name"}.get(invocation.command)
+    if wanted and len(words) != 1:
+        problem = "takes one" if words else "needs a"
+        raise UsageError(f"'{invocation.command}' {problem} {wanted}", "see 'git metadiff list' and the ids in --json")
+    if not wanted and words:
+        raise UsageError(f"'{invocation.command}' takes no arguments", SEE_HELP)
+    return invocation
+
+
+def check_main(invocation: Invocation) -> Invocation:
+    """Check what the main job was given; whether the numbers of releases and patchsets match, the engine sees to."""
+    releases, patchsets = len(invocation.words), len(invocation.patchsets)
+    if "--json" in invocation.flags and invocation.views():
+        raise UsageError(f"--json does not go with {invocation.views()[0]}", "ask for one of them")
+    if not patchsets:
+        if not releases:
+            raise UsageError("no releases and no patchsets given", SEE_HELP)
+        hint = MEANT if "--patch" in invocation.flags else "git metadiff <release>... --patches <patchset>..."
+        raise UsageError("no patchsets given", hint)
+    if "--patch" in invocation.flags and releases > max(patchsets, 1):
+        raise MetadiffError(f"{releases} releases, but {count(patchsets, 'patchset')}", MEANT)
+    return invocation
+
+
+def count(number: int, noun: str) -> str:
+    """A number and its noun: `2 patchsets`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

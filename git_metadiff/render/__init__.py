@@ -1,0 +1,30 @@
+"""Comparisons as text, patch and JSON. Every view is a function that yields lines of bytes, each with its newline.
+
+No view prints, reads the environment or runs git; what a comparison does not hold is asked of the `Reader`.
+"""
+
+from git_metadiff.render.document import json_document
+from git_metadiff.render.frames import trace
+from git_metadiff.render.head import summary
+from git_metadiff.render.meetings import collisions
+from git_metadiff.render.one_hunk import show_hunk
+from git_metadiff.render.page import full
+from git_metadiff.render.patches import series
+from git_metadiff.render.raw import patch
+from git_metadiff.render.tables import name_status, stat
+from git_metadiff.render.view import Reader, View
+
+__all__ = [
+    "Reader",
+    "View",
+    "collisions",
+    "full",
+    "json_document",
+    "name_status",
+    "patch",
+    "series",
+    "show_hunk",
+    "stat",
+    "summary",
+    "trace",
+]

@@ -1,0 +1,235 @@
+"""The summary: what a person should know before reading a single hunk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from git_metadiff.model import FATES, ORIGINS, Change, Comparison, Hunk, Notice
+from git_metadiff.render.folding import Sweeps
+from git_metadiff.render.labels import with_text
+from git_metadiff.render.lookup import Lookup, alias, lookups, misplaced
+from git_metadiff.render.paint import ink, line, plural, quoted, readable
+from git_metadiff.render.ranking import ranked, tallies, tally_words
+from git_metadiff.render.sections import FileDiff, read_sections
+from git_metadiff.render.view import View
+
+COLUMNS = ("kept", "refreshed", "edited", "moved", "absorbed", "orphaned", "ambiguous", "dropped", "new")
+WARNED = ("ambiguous", "dropped")
+#: How many files, notices and looser losses the head names; `--summary` names all.
+MOST = 10
+
+Item = tuple[str, str]  # what, and why
+Sides = tuple[list[Hunk], list[Hunk]]
+
+
+def summary(comparison: Comparison, view: View) -> Iterator[bytes]:
+    """The head of every transition, with everything named."""
+    for at, lookup in enumerate(lookups(comparison)):
+        if at:
+            yield b"\n"
+        files = wanted_files(read_sections(lookup.transition.interdiff), view)
+        yield from head(lookup, files, {}, view, brief=False)
+
+
+def wanted_files(files: Iterable[FileDiff], view: View) -> list[FileDiff]:
+    """The files that the path limits let pass, under either of their names."""
+    return [file for file in files if any(view.wanted(path) for path in (file.path, file.old_path) if path is not None)]
+
+
+def head(
+    lookup: Lookup, files: Sequence[FileDiff], sweeps: Sweeps, view: View, *, brief: bool = True
+) -> Iterator[bytes]:
+    """The head of one transition; `brief` cuts long lists, except of what was lost or misplaced."""
+    sides = lookup.sides(view)
+    yield from _title(lookup, view)
+    yield from _size(lookup, files, view)
+    yield b"\n"
+    yield from _table(lookup, sides, view)
+    yield from _who(lookup, sides, view)
+    yield from _lost(lookup, sides, view, MOST if brief else None)
+    yield from _look_first(lookup, files, sides, view, MOST if brief else None)
+    yield from _sweeps(sweeps)
+    yield from _notices(lookup, view, MOST if brief else None)
+    yield from _unplaced(lookup, view)
+
+
+def _title(lookup: Lookup, view: View) -> Iterator[bytes]:
+    old, new = alias(lookup.transition.start), alias(lookup.transition.stop)
+    if lookup.same_release:
+        names = f"{lookup.new_release.name}: {old} -> {new}, same upstream: every change is downstream's"
+    else:
+        names = f"{lookup.old_release.name}+{old} -> {lookup.new_release.name}+{new}"
+    limit = f", limited to {view.limit_text}" if view.limit_text else ""
+    yield line(f"{ink(view, 'meta', names + limit)}   {_certificate(lookup, view)}")
+    for name, patchset in ((old, lookup.old), (new, lookup.new)):
+        if patchset.name not in ("", name):
+            yield line(f"  {name} = {patchset.name}")
+
+
+def _certificate(lookup: Lookup, view: View) -> str:
+    proof = lookup.transition.certificate
+    if proof.holds:
+        return ink(view, "ok", "certificate ok")
+    parts = {"replay": proof.equals_downstream, "accounting": proof.hunks_accounted, "agreement": proof.verdicts_agree}
+    failed = ", ".join(name for name, holds in parts.items() if not holds)
+    return ink(view, "warn", f"certificate FAILED: {failed}")
+
+
+def _size(lookup: Lookup, files: Sequence[FileDiff], view: View) -> Iterator[bytes]:
+    if files:
+        added, removed = sum(file.added for file in files), sum(file.removed for file in files)
+        binary = sum(file.binary for file in files)
+        tail = f", {binary} binary" if binary else ""
+        yield line(f"interdiff   {plural(len(files), 'file')}, +{added} -{removed}{tail}")
+        return
+    if lookup.transition.interdiff:
+        yield line(
+            f"interdiff empty within {view.limit_text or 'the path limits'}: downstream itself changed nothing there."
+        )
+    else:
+        yield line("interdiff empty (P = D2): downstream itself changed nothing.")
+    number = len(lookup.collisions(view))
+    if number:
+        yield line(f"Upstream changed code that its hunks stand on, {plural(number, 'collision')}: see --collisions.")
+    else:
+        yield line("Upstream did not change code that its hunks stand on either: --collisions is empty.")
+
+
+def _table(lookup: Lookup, sides: Sides, view: View) -> Iterator[bytes]:
+    rows = [(title, Counter(found)) for title, found in _rows(lookup, sides)]
+    columns = [word for word in COLUMNS if any(row[word] for _, row in rows)]
+    yield line(f"{'':<12}{'total':>8}" + "".join(f"  {word:>9}" for word in columns))
+    for title, row in rows:
+        known = FATES if title.startswith(alias(lookup.transition.start)) else ORIGINS
+        cells = "".join("  " + _cell(row[word], word, word in known, view) for word in columns)
+        yield line(f"{title:<12}{row.total():>8}{cells}".rstrip())
+
+
+def _rows(lookup: Lookup, sides: Sides) -> Iterator[tuple[str, list[str]]]:
+    for index, side in zip((lookup.transition.start, lookup.transition.stop), sides, strict=True):
+        yield f"{alias(index)} hunks", [lookup.verdict(hunk.id).word for hunk in side]
+        yield f"{alias(index)} changes", [verdict.word for hunk in side for verdict in lookup.changes[hunk.id]]
+
+
+def _cell(number: int, word: str, possible: bool, view: View) -> str:
+    text = f"{number if possible else '':>9}"
+    return ink(view, "warn", text) if number and word in WARNED else text
+
+
+def _who(lookup: Lookup, sides: Sides, view: View) -> Iterator[bytes]:
+    """Who wanted it: what the author did, and what upstream made him do."""
+    found = Counter((verdict.cause, verdict.word) for verdict in (lookup.verdict(hunk.id) for hunk in sides[1]))
+    dropped = sum(lookup.verdict(hunk.id).word == "dropped" for hunk in sides[0])
+    yield b"\n"
+    for cause, title in (("downstream", "downstream itself "), ("upstream", "forced by upstream")):
+        parts = [f"{found[cause, word]} {word}" for word in ("edited", "moved", "new") if found[cause, word]]
+        parts += [f"{dropped} dropped"] if dropped and cause == "downstream" else []
+        if parts or not lookup.same_release:
+            yield line(f"{ink(view, cause, title)}   {', '.join(parts) or 'nothing'}")
+
+
+def _lost(lookup: Lookup, sides: Sides, view: View, most: int | None) -> Iterator[bytes]:
+    """What may have gone wrong: misplaced first, each dropped change by name, then what is only to be looked at."""
+    yield from _named("misplaced", list(_misplaced(lookup, sides)), None, view, "warn")
+    yield from _named("dropped", list(_changes_of(lookup, sides[0], "dropped")), None, view, "warn")
+    ambiguous = [*_changes_of(lookup, sides[0], "ambiguous"), *_changes_of(lookup, sides[1], "ambiguous")]
+    yield from _named("ambiguous", ambiguous, most, view, "warn")
+    yield from _named("orphaned", list(_changes_of(lookup, sides[0], "orphaned")), most, view, "")
+    if most is None:
+        yield from _named("absorbed", list(_changes_of(lookup, sides[0], "absorbed")), most, view, "")
+
+
+def _named(title: str, items: list[Item], most: int | None, view: View, slot: str) -> Iterator[bytes]:
+    if not items:
+        return
+    yield b"\n"
+    yield line(ink(view, slot, f"{title} ({len(items)})"))
+    for what, text in items[:most]:
+        yield from with_text(f"  {what}", text, len(what) + 2, view)
+    if most is not None and len(items) > most:
+        yield line(f"  ... and {len(items) - most} more (git metadiff --summary names all)")
+
+
+def _misplaced(lookup: Lookup, sides: Sides) -> Iterator[Item]:
+    told: set[str] = set()
+    for hunk in sides[0] + sides[1]:
+        if hunk.id in told or not misplaced(lookup.changes[hunk.id]):
+            continue
+        partners = [partner for _, partner in lookup.partners(hunk.id)]
+        told.update(partner.id for partner in partners)
+        arrow = "->" if hunk.id in lookup.olds else "<-"
+        there = "".join(f"  {arrow}  {lookup.place(partner)}" for partner in partners[:1])
+        text = next((verdict.text for verdict in lookup.changes[hunk.id] if verdict.reason == "misplaced"), "")
+        yield f"{lookup.place(hunk)}{there}   {hunk.id}", text
+
+
+def _changes_of(lookup: Lookup, hunks: Iterable[Hunk], word: str) -> Iterator[Item]:
+    for hunk in hunks:
+        for change, verdict in zip(hunk.changes, lookup.changes[hunk.id], strict=False):
+            if verdict.word == word:
+                first = _first_line(change) or hunk.essence or hunk.kind
+                text = verdict.text or verdict.reason or ""
+                if word == "ambiguous" and (rivals := [partner.id for _, partner in lookup.partners(hunk.id)]):
+                    text = f"{text}; candidates: {', '.join(rivals)}".removeprefix("; ")
+                yield f"{lookup.place(hunk, change.old_start)}   {first}   {hunk.id}", text
+
+
+def _first_line(change: Change) -> str:
+    """The first line of a change that says anything, with its sign."""
+    signed = [("-", text) for text in change.removed] + [("+", text) for text in change.added]
+    said = ((sign, readable(text).partition("\n")[0].strip()) for sign, text in signed)
+    return next((f"{sign} {text}" for sign, text in said if text), "")
+
+
+def _look_first(
+    lookup: Lookup, files: Sequence[FileDiff], sides: Sides, view: View, most: int | None
+) -> Iterator[bytes]:
+    order = ranked(tallies(lookup, sides, view))
+    if not order:
+        return
+    sizes = {file.path: f"+{file.added} -{file.removed}" for file in files}
+    shown = order[:most]
+    width = max(len(quoted(path)) for path, _ in shown)
+    yield b"\n"
+    yield line("look first")
+    for path, tally in shown:
+        yield line(f"  {quoted(path):<{width}}  {sizes.get(path, ''):<10}  {tally_words(tally)}")
+    if len(shown) < len(order):
+        yield line(f"  ... and {len(order) - len(shown)} more files (git metadiff --summary names all)")
+
+
+def _sweeps(sweeps: Sweeps) -> Iterator[bytes]:
+    if sweeps:
+        yield b"\n"
+    for (old, new), paths in sweeps.items():
+        where = f"{plural(len(paths), 'file')}, {plural(paths.total(), 'line')}, folded (--all shows them)"
+        yield line(f"sweep  {readable(old)} -> {readable(new)}   {where}")
+
+
+def _notices(lookup: Lookup, view: View, most: int | None) -> Iterator[bytes]:
+    for index, patchset in ((lookup.transition.start, lookup.old), (lookup.transition.stop, lookup.new)):
+        for kind in dict.fromkeys(notice.kind for notice in patchset.notices):
+            notices = [notice for notice in patchset.notices if notice.kind == kind]
+            # What is left out of the comparison is always named, whole.
+            limit = None if kind in ("stub", "rejected") else most
+            slot = "warn" if kind in ("stub", "rejected", "fuzz") else ""
+            yield from _named(
+                f"{alias(index)} {kind}", [(_notice(notice), "") for notice in notices], limit, view, slot
+            )
+
+
+def _notice(notice: Notice) -> str:
+    path = quoted(notice.path)
+    return f"{path}: {notice.text}" if path and path not in notice.text else notice.text
+
+
+def _unplaced(lookup: Lookup, view: View) -> Iterator[bytes]:
+    mine = [item for item in lookup.transition.unplaced if lookup.wanted(lookup.hunks[item.hunk], view)]
+    if mine:
+        reasons = Counter(item.reason for item in mine)
+        order = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
+        told = ", ".join(f"{number} {reason}" for reason, number in order)
+        yield b"\n"
+        start, release = alias(lookup.transition.start), lookup.new_release.name
+        yield line(f"unplaced   {plural(len(mine), 'change')} of {start} without a place in {release}: {told}")
