@@ -37,8 +37,9 @@ def match_shared(sides: Sides) -> None:
         whole = all(sum(item.shared.get(other, 0) for other in news) == item.size for item in olds) and all(
             sum(item.shared.get(other, 0) for other in olds) == item.size for item in news
         )
-        for one, other in [(one, other) for one in olds for other in one.shared if graph.has_edge(one, other)]:
-            pair(one, other, "effect" if whole else "shared lines")
+        for one in olds:
+            for other in (other for other in one.shared if graph.has_edge(one, other)):
+                pair(one, other, "effect" if whole else "shared lines")
 
 
 def is_solid(old: Item, new: Item, count: int) -> bool:

@@ -1,4 +1,4 @@
-"""PATCHSET: a patch file, a quilt directory or series file, an mbox or folder of mails, `REV:PATH`, a revision, a range."""
+"""PATCHSET: a patch file, a quilt directory or series file, mails, `REV:PATH`, a revision, or a range."""
 
 from __future__ import annotations
 
