@@ -47,6 +47,7 @@ class NetChange:
     reason: str = ""
     x: int = 0  # placed: it replaces `[x, y)` of U2; else: about where it would stand
     y: int = 0
+    sure: bool = True  # its place is certain: every line around it is still there
     p: int = 0  # its lines are `[p, p + d - c)` of P
 
 
@@ -312,6 +313,7 @@ class Placer:
         if not above and not below:
             return False
         change.x = change.y = high if below else low
+        change.sure = above and below and low == high
         return True
 
     def _absorbed(self, change: NetChange) -> bool:
@@ -357,7 +359,7 @@ class Placer:
                 return
             places = [at for at in occurrences(self.u2, needle) if self._moved_here(at, len(needle))]
             if len(places) == 1:
-                change.state, change.reason = "placed", ""
+                change.state, change.reason, change.sure = "placed", "", False
                 change.x = places[0] + len(head)
                 change.y = change.x + len(core)
                 return

@@ -1,4 +1,8 @@
-"""Which function a line stands in, by git's own default rule: the nearest line above that begins like a definition."""
+"""Which function a line stands in, by git's own default rule: the nearest line above that begins like a definition.
+
+Unlike git, a closing brace at the start of a line ends the section, and a line that ends in `;` opens none: what follows
+is file scope (None), not part of the function above.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,18 @@ from collections.abc import Callable
 
 #: git's default: a line that begins with a letter, `_` or `$`; here a label is none.
 HEAD = re.compile(rb"[A-Za-z_$](?!\w*:\s*$)")
-FIRST = frozenset(bytes((byte,)) for byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_$")
+FIRST = frozenset(bytes((byte,)) for byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_$}")
 NAME = re.compile(rb"([A-Za-z_$][\w$]*)\s*\(")
 Texts = Callable[[str, bytes], list[bytes]]
 
 
-def heads_of(lines: list[bytes]) -> list[int]:
-    """The lines that open a section."""
-    return [at for at, line in enumerate(lines) if line[:1] in FIRST and HEAD.match(line)]
+def borders_of(lines: list[bytes]) -> list[int]:
+    """The lines that open a section or end one."""
+    return [
+        at
+        for at, line in enumerate(lines)
+        if line[:1] in FIRST and (line[:1] == b"}" or (line[-1:] != b";" and HEAD.match(line)))
+    ]
 
 
 def short_name(line: bytes) -> str:
@@ -29,27 +37,32 @@ class Sections:
 
     def __init__(self, texts: Texts) -> None:
         self._texts = texts
-        self._heads: dict[tuple[str, bytes], list[int]] = {}
+        self._borders: dict[tuple[str, bytes], list[int]] = {}
 
-    def _of(self, side: str, file: bytes) -> list[int]:
-        if (side, file) not in self._heads:
-            self._heads[side, file] = heads_of(self._texts(side, file))
-        return self._heads[side, file]
+    def _of(self, side: str, file: bytes) -> tuple[list[int], list[bytes]]:
+        lines = self._texts(side, file)
+        if (side, file) not in self._borders:
+            self._borders[side, file] = borders_of(lines)
+        return self._borders[side, file], lines
 
     def name(self, side: str, file: bytes, line: int) -> str | None:
-        """The name of the section that 0-based `line` stands in; None above the first."""
-        heads = self._of(side, file)
-        at = bisect_right(heads, line) - 1
-        return short_name(self._texts(side, file)[heads[at]]) if at >= 0 else None
+        """The name of the section that 0-based `line` stands in; None in file scope."""
+        borders, lines = self._of(side, file)
+        at = bisect_right(borders, line) - 1
+        if at > 0 and borders[at] == line and lines[line][:1] == b"}":
+            at -= 1  # the closing brace is part of what it closes
+        if at < 0 or lines[borders[at]][:1] == b"}":
+            return None
+        return short_name(lines[borders[at]])
 
     def names(self, side: str, file: bytes, start: int, stop: int) -> set[str | None]:
         """The names of all sections that 0-based lines `[start, stop)` reach into."""
-        heads, lines = self._of(side, file), self._texts(side, file)
-        first, last = bisect_right(heads, start), bisect_right(heads, max(start, stop - 1))
-        inner: set[str | None] = {short_name(lines[at]) for at in heads[first:last]}
-        return inner | {short_name(lines[heads[first - 1]]) if first else None}
+        borders, lines = self._of(side, file)
+        first, last = bisect_right(borders, start), bisect_right(borders, max(start, stop - 1))
+        inner: set[str | None] = {short_name(lines[at]) for at in borders[first:last] if lines[at][:1] != b"}"}
+        return inner | {self.name(side, file, start)}
 
     def holds(self, side: str, file: bytes, name: str | None) -> bool:
         """Whether a file has a section of that name."""
-        lines = self._texts(side, file)
-        return name is None or any(short_name(lines[at]) == name for at in self._of(side, file))
+        borders, lines = self._of(side, file)
+        return name is None or any(short_name(lines[at]) == name for at in borders)

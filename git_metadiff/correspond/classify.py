@@ -51,7 +51,7 @@ def correspond(sides: Sides, upstream: Upstream, runs: list[OwnedRun]) -> tuple[
     meet_upstream(sides, upstream.transition)
     runs, displaced = own_displaced(runs, [*sides.old, *sides.new])
     touched = {item for run in runs for item in run.owners}
-    kinds = judge_pairs(sides, upstream, displaced)
+    kinds = judge_pairs(sides, upstream, touched, displaced)
     for item in sides.old:
         item.verdict = (
             fate_alone(item, touched) if not item.partners else worst_of(kinds[item, other] for other in item.partners)
@@ -72,12 +72,15 @@ def worst_of(verdicts: Iterable[Verdict]) -> Verdict:
     return min(verdicts, key=lambda verdict: WORST_FIRST.index(verdict.word))
 
 
-def judge_pairs(sides: Sides, upstream: Upstream, displaced: set[Item]) -> dict[tuple[Item, Item], Verdict]:
+def judge_pairs(
+    sides: Sides, upstream: Upstream, touched: set[Item], displaced: set[Item]
+) -> dict[tuple[Item, Item], Verdict]:
     """The verdict of every pair; that of a displaced one says so."""
     found = {}
     for old in sides.old:
         for new, evidence in old.partners.items():
-            verdict = judge(old, new, evidence, sides, upstream)
+            alone = old not in touched and new not in touched and old.state == "placed"
+            verdict = judge(old, new, "exact" if evidence == "text" and alone else evidence, sides, upstream)
             if old in displaced and verdict.word in ("kept", "refreshed") and verdict.reason is None:
                 verdict = Verdict(verdict.word, None, "place", PLACE_WORDS)
             found[old, new] = verdict
@@ -95,7 +98,7 @@ def judge(old: Item, new: Item, evidence: str, sides: Sides, upstream: Upstream)
         return Verdict("refreshed", None, "recut", "the same lines, cut into other hunks or slid to an equal place")
     if old.file != new.file:
         return moved_to_file(new, sides, upstream)
-    if evidence in ("text", "order"):
+    if evidence == "text":
         return judge_same_text(old, new, sides, upstream)
     return judge_edited(old, new, sides, upstream)
 
@@ -118,7 +121,9 @@ def judge_same_text(old: Item, new: Item, sides: Sides, upstream: Upstream) -> V
     if old.size == 0 or new.size == 0:
         return Verdict(plain.word, None, "superseded", "a later patch of its series took its lines out again")
     here, there = (upstream.sections.name("new", old.file, item.place[0]) for item in (old, new))
-    if here == there:
+    low, high = map_of(sides, old.file).region(*old.base)
+    at_home = low <= new.place[1] and new.place[0] <= high  # by the author's own cut; the net change may be cut otherwise
+    if here == there or at_home or not old.sure:
         return Verdict(plain.word, None, "place", PLACE_WORDS)
     words = f"it stands in {there or 'file scope'}; upstream's line map leads to {here or 'file scope'}"
     return Verdict("moved", "downstream", "misplaced", words)

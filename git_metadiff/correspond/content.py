@@ -9,7 +9,9 @@ from git_metadiff.correspond.place import likeness
 from git_metadiff.linemap import words_in
 
 #: Least likeness of a change and its partner elsewhere.
-LIKE_ENOUGH = 0.7
+LIKE_ENOUGH = 0.8
+#: A line of fewer letters and digits tells nothing.
+LINE_TELLS = 12
 #: A line that more changes than this hold tells nothing about any of them.
 RARE = 4
 
@@ -40,15 +42,15 @@ def match_rare(sides: Sides) -> None:
     """Pair the most alike first among changes that share a rare line (inverted index over added lines)."""
     index: dict[bytes, list[Item]] = defaultdict(list)
     for new in sides.open_new():
-        for line in set(new.change.added):
-            if telling(new) and len(line.strip()) > 8:
-                index[line.strip()].append(new)
+        for line in {line.strip() for line in new.lines}:
+            if telling(new) and words_in(line) >= LINE_TELLS:
+                index[line].append(new)
     scored = []
     for old in sides.open_old():
         if not telling(old) or old.state == "absorbed":
             continue
         votes: Counter[Item] = Counter()
-        for line in {line.strip() for line in old.change.added}:
+        for line in {line.strip() for line in old.lines}:
             if len(index.get(line, ())) <= RARE:
                 votes.update(index.get(line, ()))
         for new, _ in votes.most_common(3):

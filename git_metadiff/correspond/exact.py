@@ -63,7 +63,7 @@ def align(old: list[Item], new: list[Item]) -> None:
     while row and column:
         one, other = old[row - 1], new[column - 1]
         if cost[row][column] == cost[row - 1][column - 1] + distance(one, other):
-            pair(one, other, "order" if max(rows, columns) > 1 else "text")
+            pair(one, other, "text")
             row, column = row - 1, column - 1
         elif cost[row][column] == cost[row - 1][column] + FAR:
             row -= 1

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 
 from rapidfuzz.distance import Indel
 
 from git_metadiff.correspond.items import Item, Sides, pair
+from git_metadiff.linemap import words_in
 
 #: Least likeness of two texts that only stand at the same place and take out none of the same lines.
 LIKE_ENOUGH = 0.5
+#: Least likeness of two texts that stand within so many lines of each other, and of those further apart in a file.
+LIKE_NEARBY = 0.7
+NEARBY = 40
+LIKE_FAR = 0.85
+#: A text of fewer letters and digits is not known again at another place.
+TELLING = 16
 
 
 def match_places(sides: Sides) -> None:
     """Pair what shares lines, then what stands at the same place."""
     match_shared(sides)
     match_touching(sides)
+    match_nearby(sides)
 
 
 def match_shared(sides: Sides) -> None:
@@ -52,23 +61,46 @@ def is_solid(old: Item, new: Item, count: int) -> bool:
 
 def match_touching(sides: Sides) -> None:
     """Pair the most alike first among changes that overlap or touch in U2."""
+    pair_best(sides, "place", alike_here)
+
+
+def match_nearby(sides: Sides) -> None:
+    """Pair the most alike first among changes that stand elsewhere in the same file: moved a little and edited."""
+    pair_best(sides, "nearby", alike_nearby)
+
+
+def alike_here(old: Item, new: Item) -> float:
+    """How alike two changes are that overlap or touch; 0 if they do not, or if too little to be one change."""
+    if not touch(old, new):
+        return 0.0
+    score = likeness(old, new)
+    return score if score >= LIKE_ENOUGH or takes_same(old, new, score) else 0.0
+
+
+def alike_nearby(old: Item, new: Item) -> float:
+    """How alike two changes of one file are; the further apart, the more alike they must be."""
+    if min(words_in(old.text), words_in(new.text)) < TELLING:
+        return 0.0
+    apart = max(0, new.place[0] - old.place[1], old.place[0] - new.place[1])
+    least = LIKE_NEARBY if apart <= NEARBY else LIKE_FAR
+    score = likeness(old, new)
+    return score if score >= least else 0.0
+
+
+def pair_best(sides: Sides, evidence: str, score: Callable[[Item, Item], float]) -> None:
+    """Pair changes of one file by falling score; an item may be part of several pairs while one side is still alone."""
     waiting: dict[bytes, list[Item]] = defaultdict(list)
     for new in sides.open_new():
         if new.hunk.kind == "text":
             waiting[new.file].append(new)
     scored = []
     for old in sides.open_old():
-        if old.hunk.kind != "text" or old.state == "absorbed":
-            continue
-        for new in waiting[old.file]:
-            if touch(old, new):
-                score = likeness(old, new)
-                if score >= LIKE_ENOUGH or takes_same(old, new):
-                    scored.append((score, old.serial, new.serial, old, new))
+        if old.hunk.kind == "text" and old.state != "absorbed":
+            scored += [(score(old, new), old.serial, new.serial, old, new) for new in waiting.get(old.file, ())]
     scored.sort(key=lambda entry: (-entry[0], entry[1], entry[2]))
-    for _, _, _, old, new in scored:
-        if not (old.partners and new.partners):
-            pair(old, new, "place")
+    for points, _, _, old, new in scored:
+        if points > 0 and not (old.partners and new.partners):
+            pair(old, new, evidence)
 
 
 def touch(old: Item, new: Item) -> bool:
@@ -76,12 +108,10 @@ def touch(old: Item, new: Item) -> bool:
     return old.place[0] <= new.place[1] and new.place[0] <= old.place[1]
 
 
-def takes_same(old: Item, new: Item) -> bool:
+def takes_same(old: Item, new: Item, score: float) -> bool:
     """Whether p2 changes lines that p1's change, unplaced, would stand on: upstream's form of the same lines."""
     overlap = min(old.place[1], new.place[1]) - max(old.place[0], new.place[0])
-    return (
-        overlap > 0 and bool(old.change.removed) and bool(new.change.removed) and likeness(old, new) >= LIKE_ENOUGH / 2
-    )
+    return overlap > 0 and bool(old.change.removed) and bool(new.change.removed) and score >= LIKE_ENOUGH / 2
 
 
 def likeness(old: Item, new: Item) -> float:
