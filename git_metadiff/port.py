@@ -9,7 +9,7 @@ change exactly, and a conflict costs only the changes that have no place.
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from git_metadiff.apply import FileTrace
 from git_metadiff.git import FastImport, Scratch, delete, modify
@@ -256,11 +256,14 @@ class Placer:
         self.u2 = u2
         self.d1 = d1
         self.map = lines
+        self.blocks = {(block.a, block.b): block for block in lines.blocks}
 
     def run(self, changes: list[NetChange]) -> list[bytes]:
         """Set the state and place of each change and return the lines of P."""
-        for change in changes:
-            self.place(change)
+        for at, change in enumerate(changes):
+            low = changes[at - 1].b if at else 0
+            high = changes[at + 1].a if at + 1 < len(changes) else len(self.u1)
+            self.place(change, low, high)
         placed = sorted(
             (change for change in changes if change.state == "placed"),
             key=lambda change: (change.x, change.y, change.a),
@@ -286,15 +289,44 @@ class Placer:
             for at, line in enumerate(lines)
         ]
 
-    def place(self, change: NetChange) -> None:
-        """Decide one change: placed at `[x, y)` of U2, absorbed, or unplaced with a reason."""
+    def place(self, change: NetChange, low: int, high: int) -> None:
+        """Decide one change: placed at `[x, y)` of U2, absorbed, or unplaced with a reason.
+
+        `low` and `high` are the lines of U1 between which it may slide to an equal place.
+        """
         change.x, change.y = self.map.region(change.a, change.b)
-        if self._by_map(change):
+        variants = list(self._variants(change, low, high))
+        if any(self._by_upstream(slid) for slid in [change, *variants]):
+            change.state = "absorbed"
             return
+        for slid in [change, *variants]:
+            if self._by_map(slid):
+                for name in ("a", "b", "c", "d", "x", "y", "state", "sure"):
+                    setattr(change, name, getattr(slid, name))
+                return
         if self._absorbed(change):
             change.state = "absorbed"
             return
         self._by_context(change)
+
+    def _variants(self, change: NetChange, low: int, high: int) -> Iterator[NetChange]:
+        """A pure insertion or removal as other diffs would cut it, slid among equal lines, the nearest first."""
+        if change.b > change.a and change.d > change.c:
+            return
+        lines, start, stop = (self.u1, change.a, change.b) if change.b > change.a else (self.d1, change.c, change.d)
+        for step in (1, -1):
+            shift = step
+            while low <= change.a + shift and change.b + shift <= high:
+                leaves, enters = (start + shift - 1, stop + shift - 1) if step > 0 else (stop + shift, start + shift)
+                if lines[leaves] != lines[enters]:
+                    break
+                yield replace(change, a=change.a + shift, b=change.b + shift, c=change.c + shift, d=change.d + shift)
+                shift += step
+
+    def _by_upstream(self, change: NetChange) -> bool:
+        """Whether upstream made the very same change."""
+        block = self.blocks.get((change.a, change.b))
+        return block is not None and self.u2[block.c : block.d] == self.d1[change.c : change.d]
 
     def _by_map(self, change: NetChange) -> bool:
         if change.b > change.a:
