@@ -46,7 +46,8 @@ def run_port(user: Git, u1: Files, u2: Files, d1: Files) -> tuple[Port, dict[str
             writer.checkpoint()
             [commit] = writer.ids([mark])
             files = {
-                path.decode(): scratch.run("cat-file", "blob", oid) for path, (_, oid) in list_tree(scratch, commit).items()
+                path.decode(): scratch.run("cat-file", "blob", oid)
+                for path, (_, oid) in list_tree(scratch, commit).items()
             }
         scratch.publish()
     return result, files, trees

@@ -97,7 +97,7 @@ def judge(old: Item, new: Item, evidence: str, sides: Sides, upstream: Upstream)
     if evidence == "effect":
         return Verdict("refreshed", None, "recut", "the same lines, cut into other hunks or slid to an equal place")
     if old.file != new.file:
-        return moved_to_file(new, sides, upstream)
+        return moved_to_file(old, new, sides, upstream)
     if evidence == "text":
         return judge_same_text(old, new, sides, upstream)
     return judge_edited(old, new, sides, upstream)
@@ -154,10 +154,13 @@ def stray_place(old: Item, new: Item, sides: Sides, upstream: Upstream) -> Verdi
     return Verdict("moved", "downstream", "misplaced", words)
 
 
-def moved_to_file(new: Item, sides: Sides, upstream: Upstream) -> Verdict:
+def moved_to_file(old: Item, new: Item, sides: Sides, upstream: Upstream) -> Verdict:
     """A change that is in another file now: upstream's doing if it stands there on code that upstream brought."""
+    where = new.file.decode("utf-8", "backslashreplace")
+    if old.state == "placed":
+        return Verdict("moved", "downstream", "misplaced", f"now in {where}; its old place is still there")
     cause = "upstream" if sits_on_upstream(new, sides, upstream.new_files) else "downstream"
-    return Verdict("moved", cause, "other-file", f"now in {new.file.decode('utf-8', 'backslashreplace')}")
+    return Verdict("moved", cause, "other-file", f"now in {where}")
 
 
 def judge_edited(old: Item, new: Item, sides: Sides, upstream: Upstream) -> Verdict:

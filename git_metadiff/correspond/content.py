@@ -10,6 +10,9 @@ from git_metadiff.linemap import words_in
 
 #: Least likeness of a change and its partner elsewhere.
 LIKE_ENOUGH = 0.8
+#: So many letters and digits a text must have to be known again in another file.
+TELLING = 16
+TELLING_LOSS = 40
 #: A line of fewer letters and digits tells nothing.
 LINE_TELLS = 12
 #: A line that more changes than this hold tells nothing about any of them.
@@ -23,8 +26,12 @@ def match_contents(sides: Sides) -> None:
 
 
 def telling(item: Item) -> bool:
-    """Whether a change says enough to be known again elsewhere."""
-    return item.hunk.kind == "text" and words_in(item.text) >= 16
+    """Whether a change says enough to be known again elsewhere.
+
+    One that still has its place in P must say more: a false move would hide a loss.
+    """
+    least = TELLING_LOSS if item.side == 0 and item.state == "placed" else TELLING
+    return item.hunk.kind == "text" and words_in(item.text) >= least
 
 
 def match_equal(sides: Sides) -> None:

@@ -1,0 +1,196 @@
+"""Verdicts on small pairs built for one question each, through the whole comparison."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from git_metadiff.compare import compare
+from git_metadiff.model import Comparison, worst
+
+Tree = Mapping[str, list[str]]
+
+
+def function(name: str, *body: str) -> list[str]:
+    """A function of some telling lines."""
+    return [f"int {name}(int value)", "{", f"\tprepare_{name}(value);", *body, f"\tfinish_{name}(value);", "}", ""]
+
+
+def file_of(*parts: list[str]) -> list[str]:
+    """Some functions one after the other."""
+    return [line for part in parts for line in part]
+
+
+def write(folder: Path, tree: Tree) -> Path:
+    """A directory with these files."""
+    for name, lines in tree.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(line + "\n" for line in lines))
+    return folder
+
+
+def patch_of(folder: Path, old: Path, new: Path, name: str) -> Path:
+    """`diff -Naurp` of two directories."""
+    command = ["diff", "-Naurp", os.path.relpath(old, folder), os.path.relpath(new, folder)]
+    out = subprocess.run(command, cwd=folder, capture_output=True, check=False).stdout
+    path = folder / name
+    path.write_bytes(out)
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Runner:
+    """Compares four trees."""
+    return Runner(tmp_path)
+
+
+class Runner:
+    """Writes U1, D1, U2, D2 and compares."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, u1: Tree, d1: Tree, u2: Tree, d2: Tree) -> Comparison:
+        """The comparison of p1 = U1..D1 and p2 = U2..D2."""
+        paths = {
+            name: write(self.folder / name, tree)
+            for name, tree in zip(("u1", "d1", "u2", "d2"), (u1, d1, u2, d2), strict=True)
+        }
+        p1 = patch_of(self.folder, paths["u1"], paths["d1"], "p1.patch")
+        p2 = patch_of(self.folder, paths["u2"], paths["d2"], "p2.patch")
+        repository = self.folder / "repo.git"
+        subprocess.run(["git", "init", "-q", "--bare", str(repository)], check=True)
+        return compare(repository, [str(paths["u1"]), str(paths["u2"])], [str(p1), str(p2)], cwd=self.folder)
+
+
+def fates(comparison: Comparison) -> list[tuple[str, str | None, str | None]]:
+    """(fate, cause, reason) of every change of p1 in order."""
+    hunks = comparison.patchsets[0].hunks
+    return [(one.word, one.cause, one.reason) for hunk in hunks for one in comparison.fates[hunk.id]]
+
+
+def origins(comparison: Comparison) -> list[tuple[str, str | None, str | None]]:
+    """(origin, cause, reason) of every change of p2 in order."""
+    hunks = comparison.patchsets[1].hunks
+    return [(one.word, one.cause, one.reason) for hunk in hunks for one in comparison.origins[hunk.id]]
+
+
+ONE, TWO, THREE = function("one"), function("two"), function("three")
+BASE = file_of(ONE, TWO, THREE)
+
+
+def guarded(lines: list[str], name: str, guard: str = "\tif (forbidden(value)) return 1;") -> list[str]:
+    """The file with a guard before the last call of one function."""
+    at = lines.index(f"\tfinish_{name}(value);")
+    return [*lines[:at], guard, *lines[at:]]
+
+
+def test_kept_at_another_line(run: Runner) -> None:
+    """Code put in far above moves the hunk down: kept."""
+    u2 = file_of(function("zero"), function("more"), BASE)
+    found = run({"f.c": BASE}, {"f.c": guarded(BASE, "three")}, {"f.c": u2}, {"f.c": guarded(u2, "three")})
+    assert fates(found) == origins(found) == [("kept", None, None)]
+    assert found.transitions[0].interdiff == b""
+
+
+def test_a_loss_inside_a_hunk_that_lives_on(run: Runner) -> None:
+    """Two changes in one hunk, one of them lost: the hunk is dropped."""
+    body = file_of(function("one", "\tmiddle(value);"))
+    both = guarded([*body[:3], "\tcheck_before(value);", *body[3:]], "one")
+    left = [*body[:3], "\tcheck_before(value);", *body[3:]]
+    u2 = file_of(function("zero"), body)
+    found = run({"f.c": body}, {"f.c": both}, {"f.c": u2}, {"f.c": file_of(function("zero"), left)})
+    assert [word for word, _, _ in fates(found)] == ["kept", "dropped"] or [word for word, _, _ in fates(found)] == [
+        "refreshed",
+        "dropped",
+    ]
+    [hunk] = found.patchsets[0].hunks
+    assert worst(found.fates[hunk.id]).word == "dropped"
+
+
+def test_twins_pair_by_place(run: Runner) -> None:
+    """The same guard in three functions, the middle one dropped: the middle one is the loss."""
+    d1 = guarded(guarded(guarded(BASE, "one"), "two"), "three")
+    d2 = guarded(guarded(BASE, "one"), "three")
+    u2 = [*BASE, *function("four")]
+    found = run({"f.c": BASE}, {"f.c": d1}, {"f.c": u2}, {"f.c": [*d2, *function("four")]})
+    assert [word for word, _, _ in fates(found)] == ["kept", "dropped", "kept"]
+    assert [word for word, _, _ in origins(found)] == ["kept", "kept"]
+
+
+def test_misplaced_by_a_fuzzy_patch(run: Runner) -> None:
+    """The guard in another function, its own still there: moved, misplaced."""
+    u2 = [*function("zero"), *BASE]
+    found = run({"f.c": BASE}, {"f.c": guarded(BASE, "two")}, {"f.c": u2}, {"f.c": guarded(u2, "three")})
+    assert fates(found) == origins(found) == [("moved", "downstream", "misplaced")]
+
+
+def test_edited_by_whom(run: Runner) -> None:
+    """A renamed identifier is upstream's doing, another constant the author's."""
+    u1 = file_of(function("one", "\tint size = old_limit(value);"), TWO, function("three", "\tint count = 5;"))
+    u2 = [line.replace("old_limit", "new_limit") for line in u1]
+
+    def wrap(lines: list[str], name: str, most: str) -> list[str]:
+        out = [line.replace(f"{name}(value);", f"capped({name}(value));") for line in lines]
+        return [line.replace("count = 5", f"count = {most}") for line in out]
+
+    found = run({"f.c": u1}, {"f.c": wrap(u1, "old_limit", "6")}, {"f.c": u2}, {"f.c": wrap(u2, "new_limit", "7")})
+    assert fates(found) == [("edited", "upstream", None), ("edited", "downstream", None)]
+
+
+def test_absorbed_orphaned_and_applied_twice(run: Runner) -> None:
+    """Upstream took one guard, rewrote the function of another; p2 applies the absorbed one once more."""
+    guard = "\tif (forbidden_by_policy(value)) return 1;"
+    d1 = guarded(guarded(BASE, "one", guard), "three", "\tlog_everything_about(value);")
+    rewritten = ["int three(int value)", "{", "\treturn quite_another_thing();", "}", ""]
+    u2 = file_of(guarded(ONE, "one", guard), TWO, rewritten)
+    found = run({"f.c": BASE}, {"f.c": d1}, {"f.c": u2}, {"f.c": guarded(u2, "one", guard)})
+    assert [word for word, _, _ in fates(found)] == ["absorbed", "orphaned"]
+    assert origins(found) == [("new", "downstream", "applied-twice")]
+    assert any(edge.b.startswith("upstream:0:f.c:") and edge.kind == "absorbed" for edge in found.edges)
+
+
+def test_new_on_upstreams_new_code(run: Runner) -> None:
+    """A guard in a function that upstream added is caused by upstream; elsewhere it is the author's."""
+    u2 = [*BASE, *function("four", "\tstep(value);", "\tstep(value);")]
+    d2 = guarded(guarded(u2, "four"), "one", "\taudit_the_caller(value);")
+    found = run(
+        {"f.c": BASE, "g.c": ONE},
+        {"f.c": BASE, "g.c": guarded(ONE, "one")},
+        {"f.c": u2, "g.c": ONE},
+        {"f.c": d2, "g.c": ONE},
+    )
+    assert ("new", "downstream", None) in origins(found) and ("new", "upstream", None) in origins(found)
+    assert fates(found) == [("dropped", None, None)]
+
+
+def test_a_collision_with_a_standing_hunk(run: Runner) -> None:
+    """Upstream changed the function of a kept hunk, and calls a function of a file it added."""
+    u2 = [line.replace("\tprepare_two(value);", "\tprepare_two(value);\n\tread_the_counter(value);") for line in BASE]
+    u2 = "\n".join(u2).split("\n")
+    counter = ["int read_the_counter(int value)", "{", "\treturn value;", "}"]
+    found = run(
+        {"f.c": BASE},
+        {"f.c": guarded(BASE, "three")},
+        {"f.c": u2, "n.c": counter},
+        {"f.c": guarded(u2, "three"), "n.c": counter},
+    )
+    [hunk] = found.patchsets[1].hunks
+    named = [(one.path, one.section, one.definition) for one in found.transitions[0].collisions if hunk.id in one.hunks]
+    assert (b"n.c", b"read_the_counter", b"read_the_counter") in named
+
+
+def test_p_does_not_know_p2(run: Runner, tmp_path: Path) -> None:
+    """Any other second patchset gives the same P."""
+    u2 = file_of(function("zero"), ONE, function("two", "\textra(value);"), THREE)
+    d1 = guarded(guarded(BASE, "one"), "two")
+    first = run({"f.c": BASE}, {"f.c": d1}, {"f.c": u2}, {"f.c": guarded(u2, "one")})
+    other = Runner(tmp_path / "other")
+    (tmp_path / "other").mkdir()
+    second = other({"f.c": BASE}, {"f.c": d1}, {"f.c": u2}, {"f.c": ["nothing", "of", "it"]})
+    assert first.transitions[0].ported_tree == second.transitions[0].ported_tree
