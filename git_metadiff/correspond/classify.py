@@ -62,8 +62,8 @@ def correspond(sides: Sides, upstream: Upstream, runs: list[OwnedRun]) -> tuple[
             if not item.partners
             else worst_of(kinds[other, item] for other in item.partners)
         )
-    follow_superseders(sides.old)
-    follow_superseders(sides.new)
+    follow_superseders(sides.old, kinds)
+    follow_superseders(sides.new, kinds)
     return collect(sides, kinds), runs
 
 
@@ -122,7 +122,9 @@ def judge_same_text(old: Item, new: Item, sides: Sides, upstream: Upstream) -> V
         return Verdict(plain.word, None, "superseded", "a later patch of its series took its lines out again")
     here, there = (upstream.sections.name("new", old.file, item.place[0]) for item in (old, new))
     low, high = map_of(sides, old.file).region(*old.base)
-    at_home = low <= new.place[1] and new.place[0] <= high  # by the author's own cut; the net change may be cut otherwise
+    at_home = (
+        low <= new.place[1] and new.place[0] <= high
+    )  # by the author's own cut; the net change may be cut otherwise
     if here == there or at_home or not old.sure:
         return Verdict(plain.word, None, "place", PLACE_WORDS)
     words = f"it stands in {there or 'file scope'}; upstream's line map leads to {here or 'file scope'}"
@@ -208,15 +210,24 @@ def applied_twice(item: Item, sides: Sides) -> Item | None:
     return sides.absorbed().get((item.file, item.key)) if item.change.added else None
 
 
-def follow_superseders(items: list[Item]) -> None:
-    """A change of which no line lives to D, without a partner, shares the verdict of the one that replaced it."""
+def follow_superseders(items: list[Item], kinds: dict[tuple[Item, Item], Verdict]) -> None:
+    """A change of which no line lives to D, without a partner, shares the verdict of the one that replaced it.
+
+    It shares its partners too, so that every hunk that lives on has an edge. It is never dropped itself: that loss is
+    its superseder's, and named there.
+    """
     for item in reversed(items):
-        if item.superseded and not item.partners and item.later >= 0:
-            later = items[item.later].verdict
-            if later is not None:
-                item.verdict = Verdict(
-                    later.word, later.cause, "superseded", f"replaced by {items[item.later].hunk.id}"
-                )
+        if not item.superseded or item.partners or item.later < 0:
+            continue
+        later = items[item.later]
+        if later.verdict is None:
+            continue
+        word = "orphaned" if later.verdict.word == "dropped" else later.verdict.word
+        item.verdict = Verdict(word, later.verdict.cause, "superseded", f"replaced by {later.hunk.id}")
+        if word in PAIRED:
+            for other in list(later.partners):
+                item.partners[other] = "superseded"
+                kinds[(item, other) if item.side == 0 else (other, item)] = item.verdict
 
 
 def collect(sides: Sides, kinds: dict[tuple[Item, Item], Verdict]) -> Correspondence:
@@ -255,7 +266,7 @@ def pair_edges(kinds: dict[tuple[Item, Item], Verdict]) -> list[Edge]:
             if same
             else similarity([line for old in olds for line in old.lines], [line for new in news for line in new.lines])
         )
-        evidence = tuple(sorted({old.partners[new] for old, new, _ in members}))
+        evidence = tuple(sorted({old.partners.get(new) or new.partners[old] for old, new, _ in members}))
         edges.append(Edge(a, b, word, score, evidence))
     return edges
 
