@@ -12,18 +12,17 @@ from collections.abc import Callable
 
 #: git's default: a line that begins with a letter, `_` or `$`; here a label is none.
 HEAD = re.compile(rb"[A-Za-z_$](?!\w*:\s*$)")
-FIRST = frozenset(bytes((byte,)) for byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_$}")
+BORDER = re.compile(rb"[A-Za-z_$}]")
+CLOSE = ord("}")
 NAME = re.compile(rb"([A-Za-z_$][\w$]*)\s*\(")
 Texts = Callable[[str, bytes], list[bytes]]
 
 
 def borders_of(lines: list[bytes]) -> list[int]:
-    """The lines that open a section or end one."""
-    return [
-        at
-        for at, line in enumerate(lines)
-        if line[:1] in FIRST and (line[:1] == b"}" or (line[-1:] != b";" and HEAD.match(line)))
-    ]
+    """The lines that open a section or end one. The first bytes are searched as one text: most lines are indented."""
+    first = b"".join([line[:1] or b"\n" for line in lines])
+    found = (match.start() for match in BORDER.finditer(first))
+    return [at for at in found if first[at] == CLOSE or (lines[at][-1:] != b";" and HEAD.match(lines[at]))]
 
 
 def short_name(line: bytes) -> str:

@@ -122,9 +122,8 @@ def judge_same_text(old: Item, new: Item, sides: Sides, upstream: Upstream) -> V
         return Verdict(plain.word, None, "superseded", "a later patch of its series took its lines out again")
     here, there = (upstream.sections.name("new", old.file, item.place[0]) for item in (old, new))
     low, high = map_of(sides, old.file).region(*old.base)
-    at_home = (
-        low <= new.place[1] and new.place[0] <= high
-    )  # by the author's own cut; the net change may be cut otherwise
+    # By the author's own cut, that is; the net change may be cut otherwise.
+    at_home = low <= new.place[1] and new.place[0] <= high
     if here == there or at_home or not old.sure:
         return Verdict(plain.word, None, "place", PLACE_WORDS)
     words = f"it stands in {there or 'file scope'}; upstream's line map leads to {here or 'file scope'}"
