@@ -15,12 +15,13 @@ from pathlib import Path
 from git_metadiff import history
 from git_metadiff.apply import Applied, Applier, FileTrace
 from git_metadiff.certificate import accounted, disagreements, replay
+from git_metadiff.codec import FORMAT, encode
 from git_metadiff.collide import find_collisions
 from git_metadiff.correspond import correspond
 from git_metadiff.correspond.classify import Upstream
 from git_metadiff.correspond.items import gather
 from git_metadiff.errors import MetadiffError
-from git_metadiff.git import CatFile, FastImport, Git, Scratch, check_git_version, update_refs
+from git_metadiff.git import CatFile, FastImport, Scratch, check_git_version
 from git_metadiff.interdiff import Interdiff, diff_trees
 from git_metadiff.linemap import LineMap, Tree, diff_blocks, find_renames, list_next, list_tree
 from git_metadiff.lines import LineCache
@@ -42,7 +43,7 @@ from git_metadiff.port import Port, Trees, port
 from git_metadiff.sections import Sections
 from git_metadiff.sources import PatchsetSource, ReleaseSource, find_patchset, find_release, import_release
 from git_metadiff.sources.patchset import check_counts
-from git_metadiff.store import FORMAT, Store, check_name, encode, open_git, refs_of
+from git_metadiff.store import Store, check_name, open_git, refs_of
 
 Progress = Callable[[str, int, int], None]
 
@@ -111,7 +112,9 @@ def compare(
         key = input_key(found, trees, sources, strip, partial=partial)
         stored = store.find(name, key)
         if stored is None:
-            stored = run(scratch, user, found, trees, sources, name, key, heads, progress, partial=partial)
+            stored = run(scratch, found, trees, sources, name, key, heads, progress, partial=partial)
+        else:
+            store.restore(stored, heads)
     store.remember(name)
     return stored
 
@@ -146,7 +149,6 @@ def import_all(scratch: Scratch, found: Sequence[ReleaseSource], progress: Progr
 
 def run(
     scratch: Scratch,
-    user: Git,
     releases: Sequence[ReleaseSource],
     trees: Sequence[str],
     sources: Sequence[PatchsetSource],
@@ -170,8 +172,7 @@ def run(
         parents = list(dict.fromkeys([upstream[-1], downstream[-1], *ported]))
         last = history.write_comparison(writer, name, key, parents, encode(comparison))
         tips = writer.ids([upstream[-1], downstream[-1], last])
-    scratch.publish()
-    update_refs(user, {ref: (oid, heads[ref]) for ref, oid in zip(refs_of(name), tips, strict=True)})
+    scratch.publish({ref: (oid, heads[ref]) for ref, oid in zip(refs_of(name), tips, strict=True)})
     return comparison
 
 

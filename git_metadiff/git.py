@@ -9,14 +9,17 @@ refs, because each of these has been seen to change a result or to run a program
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import queue
 import shutil
-import stat
+import signal
 import subprocess
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +33,10 @@ OLDEST_GIT = (2, 38)
 #: Settings that decide a result, pinned on every call; a user's configuration is not read, git's defaults may change.
 PINNED = (
     "core.attributesFile=/dev/null",
+    "core.filesRefLockTimeout=200",
     "core.hooksPath=/dev/null",
+    "core.logAllRefUpdates=false",
+    "core.packedRefsTimeout=3000",
     "core.ignoreCase=false",
     "core.precomposeUnicode=false",
     "core.quotePath=true",
@@ -53,9 +59,21 @@ IDENTITY = "git-metadiff <git-metadiff@localhost>"
 EPOCH = 1_000_000_000
 
 
+#: What stays of the user's GIT_* variables: how a partial clone reaches its remote, which decides no result.
+TRANSPORT = (
+    "GIT_ALLOW_PROTOCOL",
+    "GIT_ASKPASS",
+    "GIT_PROTOCOL_FROM_USER",
+    "GIT_PROXY_COMMAND",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_SSH_VARIANT",
+)
+
+
 def sealed_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return `environ` without anything that git obeys, and with what shuts other settings out."""
-    kept = {key: value for key, value in environ.items() if not key.startswith("GIT_")}
+    kept = {key: value for key, value in environ.items() if not key.startswith("GIT_") or key in TRANSPORT}
     kept.update(
         LC_ALL="C",
         LANGUAGE="C",
@@ -63,6 +81,7 @@ def sealed_environment(environ: Mapping[str, str]) -> dict[str, str]:
         GIT_CONFIG_NOSYSTEM="1",
         GIT_CONFIG_GLOBAL=os.devnull,
         GIT_ATTR_NOSYSTEM="1",
+        GIT_GRAFT_FILE=os.devnull,
         GIT_NO_REPLACE_OBJECTS="1",
         GIT_TERMINAL_PROMPT="0",
         GIT_OPTIONAL_LOCKS="0",
@@ -87,8 +106,25 @@ class GitResult:
 
     def last_words(self) -> str:
         """The last line of standard error, for a message."""
-        lines = self.err.decode("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else f"exit status {self.status}"
+        lines = self._lines()
+        return lines[-1] if lines else self._ending()
+
+    def complaint(self) -> str:
+        """What git says is wrong, without its `fatal: `: the first such line, because advice may follow it."""
+        lines = self._lines()
+        for start in ("fatal: ", "error: "):
+            for line in lines:
+                if line.startswith(start):
+                    return line.removeprefix(start)
+        return self.last_words()
+
+    def _lines(self) -> list[str]:
+        return self.err.decode("utf-8", "replace").strip().splitlines()
+
+    def _ending(self) -> str:
+        if self.status >= 0:
+            return f"exit status {self.status}"
+        return f"killed by {signal.Signals(-self.status).name}"
 
 
 class Git:
@@ -99,9 +135,10 @@ class Git:
     """
 
     def __init__(self, git_dir: Path, environ: Mapping[str, str]) -> None:
-        self.git_dir = git_dir
+        self.git_dir = Path(os.path.abspath(git_dir))
+        self.outer = environ
         self.environ = sealed_environment(environ)
-        self.environ["GIT_DIR"] = str(git_dir)
+        self.environ["GIT_DIR"] = str(self.git_dir)
         self._common_dir: Path | None = None
         self._object_format: str | None = None
 
@@ -121,6 +158,8 @@ class Git:
                 cwd=self.git_dir,
                 check=False,
             )
+        if done.returncode == -signal.SIGINT:  # of a Ctrl-C, which is about to reach us too
+            raise KeyboardInterrupt
         return GitResult(done.returncode, done.stdout, done.stderr)
 
     def run(self, *arguments: str | bytes, stdin: bytes = b"", index: Path | None = None) -> bytes:
@@ -134,28 +173,46 @@ class Git:
         """Run git and return its standard output as one stripped string."""
         return os.fsdecode(self.run(*arguments, stdin=stdin, index=index)).strip()
 
-    def popen(self, *arguments: str | bytes, stdin: int | None = None) -> subprocess.Popen[bytes]:
-        """Start git with pipes on its output and, with `stdin=subprocess.PIPE`, on its input."""
+    def popen(self, *arguments: str | bytes, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start git with pipes on its input and output."""
         with start_error_named():
             return subprocess.Popen(
                 self.command(arguments),
-                stdin=stdin if stdin is not None else subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stderr=stderr,
                 env=self._env(None),
                 cwd=self.git_dir,
             )
 
     def resolve(self, revision: str, kind: str = "commit") -> str | None:
-        """The id of `revision` peeled to `kind`, or None if it names none."""
-        result = self.try_run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{{kind}}}")
+        """The id of `revision` peeled to `kind`, or None if it names none; a broken repository is fatal."""
+        return self._parse(f"{revision}^{{{kind}}}")
+
+    def ref(self, name: str) -> str | None:
+        """The id that a ref holds, whether or not the object is there; None if there is no such ref."""
+        return self._parse(name)
+
+    def _parse(self, revision: str) -> str | None:
+        arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", revision)
+        result = self.try_run(*arguments)
+        if result.status > 1 and b"fatal: " in result.err:
+            raise git_failed(arguments, result)
         return result.out.decode().strip() if result.status == 0 else None
+
+    def fetch_missing(self, names: Iterable[str]) -> None:
+        """Make sure that these blobs are here, before they are read one by one."""
+
+    def settings(self, pattern: str) -> list[tuple[bytes, bytes]]:
+        """The repository's own settings whose lower-case names match `pattern`."""
+        return split_settings(self.try_run("config", "--null", "--get-regexp", pattern).out)
 
     @property
     def common_dir(self) -> Path:
         """The folder that holds objects and refs, shared by all linked worktrees."""
         if self._common_dir is None:
-            self._common_dir = (self.git_dir / self.text("rev-parse", "--git-common-dir")).resolve()
+            out = self.run("rev-parse", "--git-common-dir").removesuffix(b"\n")
+            self._common_dir = (self.git_dir / os.fsdecode(out)).resolve()
         return self._common_dir
 
     @property
@@ -175,79 +232,154 @@ def start_error_named() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
+        if error.filename is not None and os.fsdecode(error.filename) != "git":  # the folder to run it in
+            raise write_failed(error.filename, error) from error
         raise MetadiffError("cannot run git", "install git 2.38 or later and put it on PATH") from error
+    except PermissionError as error:
+        raise MetadiffError(f"cannot run git: {error.strerror}", "put a git that you may run on PATH") from error
+
+
+#: Signals that wait until a step that must not be cut in two is done.
+HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold signals back, from us and from every git that is started inside; they are delivered at the end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+FULL = ("no space left", "disk quota exceeded", "file too large")
+FREE_SPACE = "free some disk space and run the command again; nothing was changed"
+WRITE_ACCESS = "git metadiff needs write access to the repository"
+FSCK = "check the repository with 'git fsck', then run the command again"
 
 
 def git_failed(arguments: Sequence[str | bytes], result: GitResult) -> MetadiffError:
     """The error for a git process that failed where it never should, or because the machine is out of something."""
-    words = result.last_words()
+    words = result.complaint()
     name = next((os.fsdecode(word) for word in arguments if not os.fsdecode(word).startswith("-")), "git")
-    lower = words.lower()
-    if "no space left" in lower:
-        return MetadiffError(
-            f"git {name}: {words}", "free some disk space and run the command again; nothing was changed"
-        )
-    if "permission denied" in lower or "read-only" in lower:
-        return MetadiffError(f"git {name}: {words}", "git metadiff needs write access to the repository")
-    return MetadiffError(
-        f"git {name} failed: {words}", "check the repository with 'git fsck', then run the command again"
-    )
+    everything = os.fsdecode(result.err).lower()
+    if any(sign in everything for sign in FULL):
+        return MetadiffError(f"git {name}: {words}", FREE_SPACE)
+    if result.status == -signal.SIGXFSZ:
+        return MetadiffError(f"git {name}: a file grew too large", "raise the limit of file sizes (ulimit -f)")
+    if result.status == -signal.SIGKILL or "out of memory" in everything:
+        return MetadiffError(f"git {name}: {words}", "out of memory, it seems: run it on a machine with more")
+    if "permission denied" in everything or "read-only" in everything:
+        return MetadiffError(f"git {name}: {words}", WRITE_ACCESS)
+    return MetadiffError(f"git {name} failed: {words}", FSCK)
+
+
+def write_failed(path: Path | str | bytes, error: OSError) -> MetadiffError:
+    """The error for a file or folder of the repository that cannot be written."""
+    hint = "check that this folder still exists, and the disk that it is on"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        hint = FREE_SPACE
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        hint = WRITE_ACCESS
+    return MetadiffError(f"cannot write to {os.fsdecode(path)}: {error.strerror}", hint)
 
 
 def check_git_version(environ: Mapping[str, str]) -> None:
     """Raise MetadiffError if git is missing or older than 2.38."""
     with start_error_named():
-        done = subprocess.run(["git", "--version"], capture_output=True, env=dict(environ), check=False)
+        done = subprocess.run(["git", "--version"], capture_output=True, env=sealed_environment(environ), check=False)
     words = done.stdout.decode("ascii", "replace").split()
     numbers = words[2].split(".")[:2] if len(words) > 2 else []
     version = tuple(int(part) for part in numbers if part.isdigit())
     if version < OLDEST_GIT:
-        found = words[2] if len(words) > 2 else "unknown"
+        found = words[2] if len(words) > 2 else "of an unknown version"
         raise MetadiffError(f"git {found} is too old", "install git 2.38 or later")
+
+
+class Child:
+    """A git process that lives for a while, with pipes on its input and output.
+
+    What it complains about goes to a file: nobody would empty a third pipe, and git would wait for that for ever.
+    """
+
+    def __init__(self, git: Git, *arguments: str) -> None:
+        try:
+            self._errors = tempfile.TemporaryFile(dir=git.git_dir)  # noqa: SIM115 - closed in `end`
+        except OSError as error:
+            raise write_failed(git.git_dir, error) from error
+        self._process = git.popen(*arguments, stderr=self._errors)
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self.input, self.output = self._process.stdin, self._process.stdout
+        self._name = arguments[0]
+
+    def wait(self) -> int:
+        """Wait until it has ended by itself; its exit status."""
+        return self._process.wait()
+
+    def kill(self) -> None:
+        """End it. A thread that waits on one of its pipes goes on."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+    def failed(self) -> MetadiffError:
+        """The error for its early end."""
+        status = self.wait()
+        if status == -signal.SIGINT:
+            raise KeyboardInterrupt
+        self._errors.seek(0)
+        return git_failed([self._name], GitResult(status, b"", self._errors.read()))
+
+    def end(self) -> None:
+        """Kill it, close everything, and wait."""
+        self.kill()
+        for pipe in (self.input, self.output, self._errors):
+            with contextlib.suppress(OSError, ValueError):
+                pipe.close()
 
 
 class CatFile:
     """A long-lived `git cat-file --batch`: object contents in the order asked for."""
 
     def __init__(self, git: Git) -> None:
-        self._process = git.popen("cat-file", "--batch", stdin=subprocess.PIPE)
+        self._git = git
+        self._child = Child(git, "cat-file", "--batch")
 
     def read_many(self, names: Sequence[str]) -> Iterator[bytes]:
         """Yield the content of each object; a missing one is fatal. Requests are written by a thread, so the pipe never
         blocks; the whole iterator must be consumed."""
-        process = self._process
-        assert process.stdin is not None and process.stdout is not None
-        writer = threading.Thread(target=self._ask, args=(process.stdin, names), daemon=True)
+        self._git.fetch_missing(names)
+        writer = threading.Thread(target=self._ask, args=(names,), daemon=True)
         writer.start()
         for name in names:
-            yield self._one(process.stdout, name)
+            yield self._one(name)
         writer.join()
 
     def read(self, name: str) -> bytes:
         """The content of one object."""
-        process = self._process
-        assert process.stdin is not None and process.stdout is not None
-        process.stdin.write(f"{name}\n".encode())
-        process.stdin.flush()
-        return self._one(process.stdout, name)
+        self._ask([name])
+        return self._one(name)
 
-    @staticmethod
-    def _ask(pipe: IO[bytes], names: Iterable[str]) -> None:
+    def _ask(self, names: Iterable[str]) -> None:
         with contextlib.suppress(BrokenPipeError, ValueError):
-            pipe.write("".join(f"{name}\n" for name in names).encode())
-            pipe.flush()
+            self._child.input.write("".join(f"{name}\n" for name in names).encode())
+            self._child.input.flush()
 
-    @staticmethod
-    def _one(pipe: IO[bytes], name: str) -> bytes:
-        header = pipe.readline().split()
-        if len(header) != 3:
-            raise MetadiffError(f"object {name} is missing", "check the repository with 'git fsck'")
-        data = pipe.read(int(header[2]) + 1)
+    def _one(self, name: str) -> bytes:
+        line = self._child.output.readline()
+        header = line.split()
+        if line and len(header) != 3:
+            raise MetadiffError(f"object {name} is missing", FSCK)
+        data = self._child.output.read(int(header[2]) + 1) if line else b""
+        if not data.endswith(b"\n") or len(data) != int(header[2]) + 1:
+            raise self._child.failed()
         return data[:-1]
 
     def close(self) -> None:
         """End the process."""
-        end_process(self._process)
+        self._child.end()
 
     def __enter__(self) -> Self:
         return self
@@ -256,19 +388,6 @@ class CatFile:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def end_process(process: subprocess.Popen[bytes]) -> None:
-    """Close the pipes of `process` and wait for it; a process that does not end is killed."""
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            with contextlib.suppress(OSError, ValueError):
-                pipe.close()
-    try:
-        process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 class Feeder:
@@ -339,11 +458,11 @@ class FastImport:
     def __init__(self, git: Git) -> None:
         self._git = git
         # Larger blobs are streamed into the pack, not held in memory (git's own threshold is 512 MiB).
-        options = ("--quiet", "--done", "--depth=0", "--date-format=raw-permissive", "--big-file-threshold=16m")
-        self._process = git.popen("fast-import", *options, stdin=subprocess.PIPE)
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._out = self._process.stdout
-        self._feed = Feeder(self._process.stdin)
+        # Its refs are only names for what is being written, and move anywhere.
+        options = ("--quiet", "--done", "--force", "--depth=0", "--date-format=raw-permissive")
+        self._child = Child(git, "fast-import", *options, "--big-file-threshold=16m")
+        self._out = self._child.output
+        self._feed = Feeder(self._child.input)
         self._mark = 0
 
     def blob(self, data: bytes) -> str:
@@ -394,35 +513,38 @@ class FastImport:
         for mark in marks:
             self._write(b"get-mark %s\n" % mark.encode())
         self._flush()
-        return [self._out.readline().decode().strip() for _ in marks]
+        return [self._answer().decode() for _ in marks]
 
     def checkpoint(self) -> None:
         """Make what was written so far readable by other git processes."""
         self._write(b"checkpoint\n\nprogress flushed\n")
         self._flush()
-        while True:
-            line = self._out.readline()
-            if line == b"progress flushed\n":
-                return
-            if not line:
-                raise self._failed()
+        while self._answer() != b"progress flushed":
+            pass
 
     def close(self) -> None:
         """Finish the pack; a failure of git is fatal."""
-        self._write(b"done\n")
-        self._flush()
-        self._feed.finish()
-        self._out.read()
-        if self._process.wait() != 0:
-            raise self._failed()
-        end_process(self._process)
+        try:
+            self._write(b"done\n")
+            self._flush()
+            self._feed.finish()
+            self._out.read()
+            if self._child.wait() != 0:
+                raise self._failed()
+        finally:
+            self.abort()
 
     def abort(self) -> None:
-        """End the process without finishing."""
-        if self._process.poll() is None:
-            self._process.kill()
+        """End the process, finished or not."""
+        self._child.kill()  # first: it frees the thread that writes
         self._feed.finish()
-        end_process(self._process)
+        self._child.end()
+
+    def _answer(self) -> bytes:
+        line = self._out.readline()
+        if not line:
+            raise self._failed()
+        return line.strip()
 
     def _write(self, *parts: bytes) -> None:
         if not self._feed.write(parts):
@@ -433,10 +555,7 @@ class FastImport:
 
     def _failed(self) -> MetadiffError:
         self._feed.finish()
-        assert self._process.stderr is not None
-        words = self._process.stderr.read() if not self._process.stderr.closed else b""
-        fatal = [line for line in words.splitlines() if line.startswith((b"fatal:", b"error:"))]
-        return git_failed(["fast-import"], GitResult(self._process.wait(), b"", b"\n".join(fatal) or words))
+        return self._child.failed()
 
     def __enter__(self) -> Self:
         return self
@@ -470,59 +589,35 @@ def quote_path(path: bytes) -> bytes:
 
 SCRATCH_PREFIX = "metadiff-scratch-"
 STALE_SECONDS = 24 * 3600
+ALIVE = "metadiff-alive"  # locked while the run that made the folder lives
+MOVING = "metadiff-moving"  # names the pack that is being moved into the user's repository
 
 
-class Scratch(Git):
-    """A bare repository of our own, in a temporary folder of the user's repository, removed on exit.
+class Borrowing(Git):
+    """A bare repository of our own that sees the objects of the user's, and nothing else of it."""
 
-    It lies inside the user's repository so that finished packs can be moved, not copied, and so that a full or
-    read-only disk shows before any work is done.
-    """
-
-    def __init__(self, user: Git, environ: Mapping[str, str]) -> None:
-        self.user = user
-        remove_stale(user.common_dir)
-        try:
-            folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=user.common_dir))
-        except OSError as error:
-            raise MetadiffError(
-                f"cannot write to {user.common_dir}: {error.strerror}",
-                "git metadiff needs write access to the repository",
-            ) from error
+    def __init__(self, parent: Path, prefix: str, user: Git, environ: Mapping[str, str]) -> None:
+        with uninterrupted():
+            folder = make_folder(parent, prefix)
+            self._finalizer = weakref.finalize(self, remove_folder, folder)  # also if nobody calls `remove`
         super().__init__(folder, environ)
+        self.user = user
+        self._common_dir = folder
+        self._partial = False
         try:
-            self._lay_out(user)
+            self._object_format = user.object_format
+            self.lay_out()
         except OSError as error:
             self.remove()
-            raise MetadiffError(f"cannot write to {folder}: {error.strerror}", "free some disk space") from error
-        self._common_dir = folder
-        self._object_format = user.object_format
-
-    def _lay_out(self, user: Git) -> None:
-        (self.git_dir / "objects" / "info").mkdir(parents=True)
-        (self.git_dir / "objects" / "pack").mkdir()
-        (self.git_dir / "refs").mkdir()
-        (self.git_dir / "HEAD").write_text("ref: refs/heads/none\n")
-        objects = str(user.common_dir / "objects")
-        line = (
-            '"' + objects.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"') + '"'
-            if "\n" in objects
-            else objects
-        )
-        (self.git_dir / "objects" / "info" / "alternates").write_bytes(os.fsencode(line) + b"\n")
-        config = "[core]\n\tbare = true\n\trepositoryformatversion = 1\n"
-        extensions = promisor_settings(user)
-        if user.object_format != "sha1":
-            extensions = f"[extensions]\n\tobjectFormat = {user.object_format}\n" + extensions
-        (self.git_dir / "config").write_text(config + extensions)
-
-    def index(self, name: str) -> Path:
-        """The path of a temporary index of that name."""
-        return self.git_dir / f"index-{name}"
+            raise write_failed(folder, error) from error
+        except BaseException:
+            self.remove()
+            raise
 
     def remove(self) -> None:
         """Remove the folder and all in it."""
-        shutil.rmtree(self.git_dir, ignore_errors=True)
+        with uninterrupted():
+            self._finalizer()
 
     def __enter__(self) -> Self:
         return self
@@ -532,63 +627,276 @@ class Scratch(Git):
     ) -> None:
         self.remove()
 
-    def publish(self) -> None:
-        """Move every object made here into the user's repository, as one pack."""
-        folder = self.git_dir / "objects" / "pack"
-        packs = sorted(folder.glob("pack-*.pack"))
-        if len(packs) > 1:
-            packs = [self._join(packs)]
-        target = self.user.common_dir / "objects" / "pack"
-        try:
-            target.mkdir(exist_ok=True)
-            for pack in packs:
-                for suffix in (".rev", ".pack", ".idx"):
-                    part = pack.with_suffix(suffix)
-                    if part.exists():
-                        part.chmod(0o444)
-                        os.replace(part, target / part.name)
-        except OSError as error:
-            raise MetadiffError(
-                f"cannot write to {target}: {error.strerror}", "git metadiff needs write access to the repository"
-            ) from error
+    def lay_out(self) -> None:
+        """Write what makes the folder a repository."""
+        info = self.git_dir / "objects" / "info"
+        info.mkdir(parents=True)
+        (self.git_dir / "objects" / "pack").mkdir()
+        (self.git_dir / "refs").mkdir()
+        (self.git_dir / "HEAD").write_bytes(b"ref: refs/heads/none\n")
+        (info / "alternates").write_bytes(alternate(self.user.common_dir / "objects") + further_alternates(self.user))
+        (self.git_dir / "config").write_bytes(self._config())
+        with contextlib.suppress(FileNotFoundError):  # where a shallow clone ends
+            shutil.copyfile(self.user.common_dir / "shallow", self.git_dir / "shallow")
 
-    def _join(self, packs: Sequence[Path]) -> Path:
-        """One pack of all that the given packs hold; their compressed objects are copied as they are."""
+    def _config(self) -> bytes:
+        settings = [(b"core.bare", b"true"), (b"core.repositoryformatversion", b"1")]
+        if self.object_format != "sha1":
+            settings.append((b"extensions.objectformat", self.object_format.encode()))
+        found = self.user.settings(r"^(core\.sharedrepository|extensions\.partialclone|remote\..*\.promisor)$")
+        shared = [setting for setting in found if setting[0] == b"core.sharedrepository"]
+        settings += shared
+        self._partial = len(shared) < len(found)
+        if self._partial:
+            settings += promisor_settings(self.user, self.outer)
+        return b"".join(config_line(name, value) for name, value in settings)
+
+    def fetch_missing(self, names: Iterable[str]) -> None:
+        """In a partial clone, let git fetch these blobs at once, as it does for a diff; one by one takes minutes."""
+        lines = "".join(f"100644 blob {name}\t{name}\0" for name in dict.fromkeys(names))
+        if self._partial and lines:
+            trees = [self.text("mktree", "-z", "--missing", stdin=text.encode()) for text in ("", lines)]
+            self.run("diff-tree", "--shortstat", *trees)
+
+
+class Reading(Borrowing):
+    """For reading only, somewhere among the system's temporary files: the user's repository may be read-only."""
+
+    def __init__(self, user: Git) -> None:
+        super().__init__(Path(tempfile.gettempdir()), "metadiff-reading-", user, user.outer)
+
+
+class Scratch(Borrowing):
+    """Where the work is done: a temporary folder inside the user's repository, removed on exit.
+
+    It lies there so that finished packs can be moved, not copied, and so that a full or read-only disk shows before
+    any work is done.
+    """
+
+    def __init__(self, user: Git, environ: Mapping[str, str]) -> None:
+        remove_dead(user.common_dir)
+        super().__init__(user.common_dir, SCRATCH_PREFIX, user, environ)
+
+    def lay_out(self) -> None:
+        """Write what makes the folder a repository, and say that it is in use."""
+        self._alive = hold(self.git_dir)
+        super().lay_out()
+
+    def index(self, name: str) -> Path:
+        """The path of a temporary index of that name."""
+        return self.git_dir / f"index-{name}"
+
+    def publish(self, updates: Mapping[str, tuple[str | None, str | None]] | None = None) -> None:
+        """Move every object made here into the user's repository, as one pack, and then change its refs.
+
+        What a partial clone had to fetch goes along, in the packs it came in. Signals wait meanwhile, and `.keep`
+        files hold the packs until the refs do, as in git's own fetch: a gc meanwhile would take them for garbage.
+        """
+        packs = [*self._fetched(), *self._made()]
+        target = self.user.common_dir / "objects" / "pack"
+        with uninterrupted():
+            try:
+                target.mkdir(exist_ok=True)
+                (self.git_dir / MOVING).write_text("".join(f"{pack.stem}\n" for pack in packs))
+                for pack in packs:
+                    (target / f"{pack.stem}.keep").write_bytes(KEEP)
+                    move_pack(pack, target)
+                update_refs(self.user, updates or {})
+            except OSError as error:
+                raise write_failed(target, error) from error
+            finally:
+                tidy_move(self.git_dir, target)
+
+    def _fetched(self) -> list[Path]:
+        """The packs that came from a remote."""
+        return [mark.with_suffix(".pack") for mark in (self.git_dir / "objects" / "pack").glob("pack-*.promisor")]
+
+    def _made(self) -> list[Path]:
+        """The one pack of everything made here, if there is anything; compressed objects are copied as they are."""
+        packs = sorted(set((self.git_dir / "objects" / "pack").glob("pack-*.pack")) - set(self._fetched()))
+        if len(packs) < 2:
+            return packs
         listed = [
             self.run("show-index", f"--object-format={self.object_format}", stdin=pack.with_suffix(".idx").read_bytes())
             for pack in packs
         ]
         names = dict.fromkeys(line.split()[1] for text in listed for line in text.splitlines())
-        base = self.git_dir / "pack"
-        name = self.text(
-            "pack-objects", "-q", "--window=0", "--delta-base-offset", str(base), stdin=b"\n".join(names) + b"\n"
-        )
-        return Path(f"{base}-{name}.pack")
+        arguments = ("pack-objects", "-q", "--window=0", "--delta-base-offset", str(self.git_dir / "pack"))
+        name = self.text(*arguments, stdin=b"\n".join(names) + b"\n")
+        return [self.git_dir / f"pack-{name}.pack"]
 
 
-def promisor_settings(user: Git) -> str:
-    """The settings by which a partial clone fetches what it lacks, as configuration text; empty for a full clone."""
-    result = user.try_run("config", "--local", "--null", "--get-regexp", r"^(remote\..*|extensions\.partialclone)$")
-    pairs = [item.partition(b"\n") for item in result.out.split(b"\0") if item]
-    if not any(key.endswith(b".promisor") or key == b"extensions.partialclone" for key, _, _ in pairs):
-        return ""
-    text = ""
-    for raw_key, _, raw_value in pairs:
-        section, _, variable = os.fsdecode(raw_key).rpartition(".")
-        head, _, name = section.partition(".")
-        escaped = os.fsdecode(raw_value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        text += f'[{head} "{name}"]\n' if name else f"[{head}]\n"
-        text += f'\t{variable} = "{escaped}"\n'
-    return text
+#: In the order in which they must arrive: a pack counts once it has an index.
+PARTS = (".promisor", ".rev", ".pack", ".idx")
+KEEP = b"git metadiff\n"
 
 
-def remove_stale(folder: Path) -> None:
-    """Remove scratch folders that a killed run left behind more than a day ago."""
-    for path in folder.glob(SCRATCH_PREFIX + "*"):
+def move_pack(pack: Path, target: Path) -> None:
+    """Move a pack with its index into the folder `target`, which may lie on another disk."""
+    for suffix in PARTS:
+        part = pack.with_suffix(suffix)
+        if part.exists():
+            try:
+                os.replace(part, target / part.name)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                copied = target / f"tmp_{part.name}"  # a name that git's own gc removes
+                shutil.copy2(part, copied)
+                os.replace(copied, target / part.name)
+
+
+def tidy_move(scratch: Path, target: Path) -> None:
+    """End the move that `scratch` has noted: nothing holds the packs any more, and a half of one is removed."""
+    try:
+        stems = (scratch / MOVING).read_text().split()
+    except (OSError, ValueError):
+        return
+    for stem in stems:
+        keep = target / f"{stem}.keep"
+        parts = [] if (target / f"{stem}.idx").exists() else [target / f"{stem}{suffix}" for suffix in PARTS]
         with contextlib.suppress(OSError):
-            status = path.stat()
-            if stat.S_ISDIR(status.st_mode) and time.time() - status.st_mtime > STALE_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
+            for part in parts:
+                part.unlink(missing_ok=True)
+            if keep.read_bytes() == KEEP:
+                keep.unlink()
+
+
+def make_folder(parent: Path, prefix: str) -> Path:
+    """A new temporary folder."""
+    try:
+        return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    except OSError as error:
+        raise write_failed(parent, error) from error
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder; a git that is dying may put something there while we are at it."""
+    for _ in range(3):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+
+
+def hold(folder: Path) -> int | None:
+    """Lock a file in the folder until this process ends, however it ends; None where files cannot be locked.
+
+    It gets its name once it is locked, so that nobody finds it free.
+    """
+    descriptor = os.open(folder / f"{ALIVE}.new", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    os.rename(folder / f"{ALIVE}.new", folder / ALIVE)
+    return descriptor
+
+
+def remove_dead(common_dir: Path) -> None:
+    """Remove scratch folders that killed runs left behind, and what was half moved out of them."""
+    for folder in common_dir.glob(SCRATCH_PREFIX + "*"):
+        with contextlib.suppress(OSError):
+            if is_dead(folder):
+                tidy_move(folder, common_dir / "objects" / "pack")
+                remove_folder(folder)
+
+
+def is_dead(folder: Path) -> bool:
+    """Whether the run that made a scratch folder has ended: its lock is free, or without one, it is a day old."""
+    try:
+        descriptor = os.open(folder / ALIVE, os.O_RDWR)
+    except FileNotFoundError:
+        return folder.is_dir() and time.time() - folder.lstat().st_mtime > STALE_SECONDS
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file of the repository whole or not at all."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        fresh.write_bytes(content)
+        os.replace(fresh, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        raise write_failed(path.parent, error) from error
+
+
+def make_bare(path: Path, environ: Mapping[str, str]) -> None:
+    """Make a bare repository at `path`, or find that another process just did."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f"{path.name}-", dir=path.parent) as folder:
+            made = Git(Path(folder) / "made", environ)
+            made.git_dir.mkdir()
+            made.run("init", "-q", "--bare", "--template=")
+            os.rename(made.git_dir, path)
+    except OSError as error:
+        if not (path / "HEAD").is_file():
+            raise write_failed(path, error) from error
+
+
+def alternate(objects: Path) -> bytes:
+    """A line for `objects/info/alternates`: git reads a line up to its end, unless it is quoted."""
+    path = os.fsencode(objects)
+    if b"\n" in path:
+        path = b'"' + path.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b'"', b'\\"') + b'"'
+    return path + b"\n"
+
+
+def further_alternates(user: Git) -> bytes:
+    """What the user's repository borrows from others, in the same form: git follows such a chain five steps only."""
+    if not (user.common_dir / "objects" / "info" / "alternates").exists():
+        return b""
+    lines = user.run("count-objects", "-v").splitlines(keepends=True)
+    return b"".join(line.removeprefix(b"alternate: ") for line in lines if line.startswith(b"alternate: "))
+
+
+def config_line(name: bytes, value: bytes) -> bytes:
+    """A setting as git's configuration files spell it."""
+    section, _, variable = name.rpartition(b".")
+    head, dot, rest = section.partition(b".")
+    rest = rest.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    value = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
+    return b'[%s%s]\n\t%s = "%s"\n' % (head, b' "%s"' % rest if dot else b"", variable, value)
+
+
+#: What decides how git reaches a remote, wherever it is set.
+REMOTE = (
+    r"^(remote\..*|url\..*|http\..*|credential\..*|protocol\..*|ssh\.variant"
+    r"|core\.(askpass|gitproxy|sshcommand)|extensions\.partialclone)$"
+)
+#: Variables that would point git at another repository than the one that it stands in.
+LOCAL = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
+
+
+def promisor_settings(user: Git, environ: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """The settings by which a partial clone fetches what it lacks.
+
+    They name programs, so git itself must find the repository and read them: it trusts none of another person's.
+    """
+    bare = user.common_dir.name != ".git"
+    top = user.common_dir if bare else user.common_dir.parent
+    outside = {name: value for name, value in environ.items() if name not in LOCAL}
+    found = read_settings(REMOTE, outside, top)
+    return [
+        (name, absolute_url(value, top) if name.startswith(b"remote.") and name.endswith(b"url") else value)
+        for name, value in found
+    ]
+
+
+def absolute_url(url: bytes, top: Path) -> bytes:
+    """A remote's address, which may be a path relative to the top of the work tree."""
+    scheme, colon, _ = url.partition(b":")
+    is_path = not colon or b"/" in scheme
+    return os.path.normpath(os.path.join(os.fsencode(top), url)) if is_path else url
 
 
 def update_refs(user: Git, updates: Mapping[str, tuple[str | None, str | None]]) -> None:
@@ -601,15 +909,37 @@ def update_refs(user: Git, updates: Mapping[str, tuple[str | None, str | None]])
         f"update {ref}\0{new or zero}\0{old or zero}\0" if new else f"delete {ref}\0{old or ''}\0"
         for ref, (new, old) in updates.items()
     ]
+    if not lines:
+        return
     stdin = "start\0" + "".join(lines) + "prepare\0commit\0"
-    result = user.try_run("update-ref", "--stdin", "-z", stdin=stdin.encode())
-    if result.status != 0:
-        words = result.last_words()
-        if "cannot lock" in words or "is at" in words or "reference already exists" in words:
-            raise MetadiffError(
-                f"another run changed the comparison at the same time: {words}", "run the command again, or use --name"
-            )
-        raise git_failed(["update-ref"], result)
+    result = user.try_run("update-ref", "--no-deref", "--stdin", "-z", stdin=stdin.encode())
+    if result.status == 0:
+        return
+    words = result.complaint()
+    if "reference broken" in words:
+        raise MetadiffError(f"git update-ref: {words}", "'git metadiff forget' with its name removes it")
+    if "is at" in words or "reference already exists" in words or "unable to resolve reference" in words:
+        raise MetadiffError(
+            f"another run changed the comparison at the same time: {words}", "run the command again, or use --name"
+        )
+    if "File exists" in words:
+        raise MetadiffError(
+            f"git update-ref: {words}", "another git process holds this lock, or left it behind: wait, or remove it"
+        )
+    raise git_failed(["update-ref"], result)
+
+
+def broken_refs(user: Git, folder: str) -> set[str]:
+    """The refs below `folder` that git cannot read; a machine that lost its power leaves empty ones."""
+    words = user.try_run("for-each-ref", folder).err.decode("utf-8", "replace")
+    return {line.rpartition(" ")[2] for line in words.splitlines() if "broken ref" in line}
+
+
+def remove_broken(user: Git, refs: Iterable[str]) -> None:
+    """Remove refs that git cannot read: it deletes none that it cannot read, but writes over them."""
+    for ref in refs:
+        user.run("symbolic-ref", ref, "refs/metadiff/broken")
+        update_refs(user, {ref: (None, None)})
 
 
 # The user's own settings. Only the command line asks for them, for colours and the pager; never for a result.
@@ -620,11 +950,21 @@ def user_settings(pattern: str, environ: Mapping[str, str], cwd: Path) -> dict[s
 
     Empty where git cannot read them: what looks different must not stop the work.
     """
+    return {os.fsdecode(name): os.fsdecode(value) for name, value in read_settings(pattern, environ, cwd)}
+
+
+def read_settings(pattern: str, environ: Mapping[str, str], cwd: Path) -> list[tuple[bytes, bytes]]:
+    """Names and values of the user's settings, all values of a name."""
     command = ["git", "config", "--null", "--get-regexp", pattern]
     with start_error_named():
         done = subprocess.run(command, capture_output=True, env=dict(environ), cwd=cwd, check=False)
-    pairs = [item.partition(b"\n") for item in done.stdout.split(b"\0") if item]
-    return {os.fsdecode(name): os.fsdecode(value) if equals else "true" for name, equals, value in pairs}
+    return split_settings(done.stdout)
+
+
+def split_settings(out: bytes) -> list[tuple[bytes, bytes]]:
+    """Names and values in the output of `git config --null`; a name without a value counts as `true`."""
+    pairs = [item.partition(b"\n") for item in out.split(b"\0") if item]
+    return [(name, value if equals else b"true") for name, equals, value in pairs]
 
 
 def user_pager(environ: Mapping[str, str], cwd: Path) -> str:

@@ -10,11 +10,12 @@ same ids on any machine.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from git_metadiff.apply import Applied
-from git_metadiff.git import FastImport, modify
+from git_metadiff.git import EPOCH, FastImport, modify
 from git_metadiff.model import Patch
 
 #: Refs of the scratch repository; only their commits leave it.
@@ -37,7 +38,8 @@ def write_upstream(writer: FastImport, names: Sequence[str], trees: Sequence[str
             marks.append(marks[-1])
             continue
         parents = marks[-1:]
-        marks.append(writer.commit(WORK_REF + "-upstream", f"{name}\n".encode(), parents, [], tree=tree))
+        message = f"{name}\n".encode("utf-8", "surrogateescape")
+        marks.append(writer.commit(WORK_REF + "-upstream", message, parents, [], tree=tree))
     return marks
 
 
@@ -45,8 +47,19 @@ def write_series(writer: FastImport, upstream: str, applied: Applied) -> str:
     """One commit a patch on top of its release; the mark of the tip."""
     tip = upstream
     for patch, lines in zip(applied.patches, applied.steps, strict=True):
-        tip = writer.commit(WORK_REF + "-series", patch_message(patch), [tip], lines, author=patch.author)
+        tip = writer.commit(WORK_REF + "-series", patch_message(patch), [tip], lines, author=clean_author(patch.author))
     return tip
+
+
+def clean_author(author: bytes | None) -> bytes | None:
+    """`Name <mail> seconds zone` as git accepts it; old histories hold brackets in names, and dates that are none."""
+    found = re.match(rb"([^\n\0]*)<([^\n\0]*)>([^\n\0]*)", author or b"")
+    if found is None:
+        return None
+    name, mail, date = (re.sub(rb"[<>]", b"", part).strip() for part in found.groups())
+    if not re.fullmatch(rb"\d{1,12} [+-]\d{4}", date):
+        date = b"%d +0000" % EPOCH
+    return b"%s <%s> %s" % (name, mail, date)
 
 
 def patch_message(patch: Patch) -> bytes:

@@ -25,9 +25,29 @@ from git_metadiff.model import Change
 HUNK_HEADER = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@[ \t]?([^\r\n]*)")
 #: Marks a line without a newline at its end; no line of a file can hold it, for it begins with a newline.
 NO_NEWLINE = b"\n\\"
-#: What `diff` and `git` write for a file that is not there.
-EPOCH_STAMP = re.compile(rb"\t(1970-01-01|1969-12-31) \d\d:\d\d:\d\d(\.\d+)? ?[-+]?\d*")
+#: The time stamp that `diff` writes for a file that is not there; any other second of that day is a real one.
+STAMP = re.compile(rb"\t(1970-01-01|1969-12-31) ([0-2]\d):([0-5]\d):00(?:\.0+)? ([-+])(\d\d):?(\d\d)$")
 STUB = re.compile(rb"(?:Binary )?[Ff]iles (.+) and (.+) differ")
+BINARY_HEADER = re.compile(rb"(literal|delta) (\d+)\r?")
+COMBINED_INDEX = re.compile(rb"(?:index [0-9a-f]+,[0-9a-f]+|mode \d+,\d+|(?:new|deleted) file mode )")
+#: The lines of which one must follow a `diff --git` line, else that line is part of some text.
+GIT_HEADERS = (
+    b"--- ",
+    b"old mode ",
+    b"new mode ",
+    b"deleted file mode ",
+    b"new file mode ",
+    b"copy from ",
+    b"copy to ",
+    b"rename from ",
+    b"rename to ",
+    b"rename old ",
+    b"rename new ",
+    b"similarity index ",
+    b"dissimilarity index ",
+    b"index ",
+    b"GIT binary patch",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +86,8 @@ class FilePatch:
     deletes: bool | None = False
     renames: bool = False
     copies: bool = False
+    rewrites: bool = False  # has a `dissimilarity index`
+    old_oid: bytes = b""  # ids of the `index` line, often abbreviated
     new_oid: bytes = b""
     stub: bool = False  # `Binary files differ` without data
     binary: BinaryPatch | None = None
@@ -84,10 +106,12 @@ class Scanner:
 
     def __init__(self, data: bytes, name: str) -> None:
         self.lines = data.split(b"\n")
-        if self.lines and self.lines[-1] == b"":
+        self.cut = self.lines[-1] != b""  # the text ends in the middle of a line
+        if not self.cut:
             self.lines.pop()
         self.name = name
         self.files: list[FilePatch] = []
+        self.notes: list[tuple[str, int, str]] = []  # what a person must be told: kind, 1-based line, words
         self.first = len(self.lines)  # where the message before the first section ends
 
     def scan(self) -> list[FilePatch]:
@@ -103,7 +127,7 @@ class Scanner:
 
     def _section(self, at: int) -> int:
         line = self.lines[at]
-        if line.startswith(b"diff --git "):
+        if line.startswith(b"diff --git ") and self._git_at(at):
             return self._git_section(at)
         if line.startswith(b"--- ") and self._traditional_at(at):
             self._open(FilePatch(at + 1, creates=None, deletes=None))
@@ -113,7 +137,28 @@ class Scanner:
             return at + 1
         if line.startswith(b"@@ -") and HUNK_HEADER.match(line):
             raise self._malformed(at, "a hunk without a file header")
+        self._check_form(at)
         return at + 1
+
+    def _check_form(self, at: int) -> None:
+        """Refuse forms of diffs that hold changes and cannot be applied: to pass over them would lose a piece."""
+        lines, line = self.lines, self.lines[at]
+        after = lines[at + 1] if at + 1 < len(lines) else b""
+        if line.startswith((b"diff --cc ", b"diff --combined ")) and COMBINED_INDEX.match(after):
+            raise MetadiffError(
+                f"{self.name}:{at + 1}: the combined diff of a merge cannot be applied",
+                "make the patch with 'git diff PARENT MERGE'",
+            )
+        if line.startswith(b"*** ") and after.startswith(b"--- ") and lines[at + 2 : at + 3] == [b"*" * 15]:
+            raise MetadiffError(
+                f"{self.name}:{at + 1}: a context diff, not a unified one",
+                "convert it with 'filterdiff --format=unified'",
+            )
+
+    def _git_at(self, at: int) -> bool:
+        """Whether the `diff --git` line at `at` opens a section: git asks for one more line of its header."""
+        after = self.lines[at + 1].rstrip(b"\r") if at + 1 < len(self.lines) else b""
+        return after.startswith(GIT_HEADERS) or bool(STUB.fullmatch(after))
 
     def _traditional_at(self, at: int) -> bool:
         lines = self.lines
@@ -133,43 +178,64 @@ class Scanner:
             if line.startswith(b"--- ") and at + 1 < len(self.lines) and self.lines[at + 1].startswith(b"+++ "):
                 return self._hunks(self._names(at, patch), patch)
             if line == b"GIT binary patch":
-                return self._binary(at + 1, patch)
+                at = self._binary(at + 1, patch)
+                break
             if STUB.fullmatch(line):
                 patch.stub = True
-                return at + 1
+                at += 1
+                break
             if not extended_header(line, patch):
                 break
             at += 1
-        self._check_named(patch)
+        self._check_section(patch)
         return at
 
-    def _check_named(self, patch: FilePatch) -> None:
-        if patch.old_name is None and patch.new_name is None:
-            raise self._malformed(patch.line - 1, "cannot tell the file name from this header")
+    def _check_section(self, patch: FilePatch) -> None:
+        names = [name for name in (patch.old_name, patch.new_name) if name is not None]
+        if not names or (patch.bare_names and len(names) < 2):
+            raise self._malformed(patch.line - 1, "cannot tell the file names from this header")
+        if not patch.lineless and not patch.stub:
+            raise self._malformed(patch.line - 1, "a file header without a change")
 
     def _names(self, at: int, patch: FilePatch) -> int:
         """Read the `---` and `+++` lines at `at`; return the line after them."""
         old, new = self.lines[at][4:], self.lines[at + 1][4:]
         old_name, new_name = header_name(old), header_name(new)
-        if patch.git:
-            if not patch.bare_names:
-                patch.old_name, patch.new_name = old_name, new_name
-            return at + 2
-        patch.old_name, patch.new_name = old_name, new_name
-        if old_name is None or EPOCH_STAMP.search(old):
+        if not patch.bare_names:
+            patch.old_name, patch.new_name = old_name, new_name
+        if old_name is None or (not patch.git and self._empty(at, 1) and is_epoch(old)):
             patch.creates, patch.deletes = True, False
-        elif new_name is None or EPOCH_STAMP.search(new):
+        elif new_name is None or (not patch.git and self._empty(at, 3) and is_epoch(new)):
             patch.creates, patch.deletes = False, True
+        elif not patch.git and not self._empty(at, 1):
+            patch.creates = False
         return at + 2
+
+    def _empty(self, at: int, side: int) -> bool:
+        """Whether the hunk after the file header at `at` has no lines on its old (1) or new (3) side."""
+        match = HUNK_HEADER.match(self.lines[at + 2])
+        return match is not None and match[side + 1] == b"0"
 
     def _hunks(self, at: int, patch: FilePatch) -> int:
         while at < len(self.lines) and (match := HUNK_HEADER.match(self.lines[at])):
             end = self._hunk_end(at, match)
             patch.hunks.append(self._read(at, end, match))
             at = end
-        if not patch.hunks:
-            raise self._malformed(at, "a file header without a hunk")
+        self._check_hunks(at, patch)
         return at
+
+    def _check_hunks(self, at: int, patch: FilePatch) -> None:
+        """Look at what follows the last hunk of a file, at `at`: nothing of it may be lost unsaid."""
+        line = self.lines[at] if at < len(self.lines) else b""
+        if not patch.hunks or line.startswith(b"@@ -"):
+            raise self._malformed(at, "a file header without a hunk" if not patch.hunks else "a damaged hunk header")
+        if patch.creates is None and len(patch.hunks) > 1:
+            patch.creates = False
+        if line[:1] in (b"+", b"-") and not line.startswith((b"--- ", b"-- ")) and line not in (b"--", b"---"):
+            text = "lines behind the hunk that its header does not count are left out, as git and patch do"
+            self.notes.append(("ignored", at + 1, text))
+        if at == len(self.lines) and self.cut:
+            self.notes.append(("cut", at, "the patch ends in the middle of a line; is it complete?"))
 
     def _hunk_end(self, at: int, match: re.Match[bytes]) -> int:
         """The line after the hunk whose header is at `at`, by its counts."""
@@ -203,20 +269,35 @@ class Scanner:
         return RawHunk(at + 1, old_start, old_lines, new_start, new_lines, match[5].rstrip(), tuple(body))
 
     def _binary(self, at: int, patch: FilePatch) -> int:
-        """Read a binary patch; the forward part is kept, the reverse one passed over."""
-        end = at
-        while end < len(self.lines) and not self.lines[end].startswith(b"diff --git "):
-            end += 1
+        """Read a binary patch; the forward part is kept, the reverse one, if any, passed over."""
+        end = self._blank(at)
         patch.binary = decode_binary(self.lines[at:end])
         if patch.binary is None:
             raise self._malformed(min(at, len(self.lines) - 1), "the binary patch is damaged")
-        return end
+        after = self.lines[end + 1] if end + 1 < len(self.lines) else b""
+        return self._blank(end + 1) if BINARY_HEADER.fullmatch(after) else end
+
+    def _blank(self, at: int) -> int:
+        """The first empty line from `at` on, or the end."""
+        while at < len(self.lines) and self.lines[at] not in (b"", b"\r"):
+            at += 1
+        return at
 
     def _malformed(self, at: int, what: str) -> MetadiffError:
         where = f"{self.name}:{at + 1}"
         return MetadiffError(
             f"{where}: malformed patch: {what}", "is the file complete? fetch it again and compare its digest"
         )
+
+
+def is_epoch(header: bytes) -> bool:
+    """Whether a `---` or `+++` line bears the time stamp of a file that is not there, as git reads it."""
+    match = STAMP.search(header.rstrip(b"\r"))
+    if match is None:
+        return False
+    minutes = int(match[2]) * 60 + int(match[3])
+    zone = (int(match[5]) * 60 + int(match[6])) * (-1 if match[4] == b"-" else 1)
+    return minutes - zone == (0 if match[1] == b"1970-01-01" else 24 * 60)
 
 
 def none_if_null(name: bytes) -> bytes | None:
@@ -296,6 +377,8 @@ def extended_header(line: bytes, patch: FilePatch) -> bool:
     elif line.startswith((b"rename from ", b"rename to ", b"copy from ", b"copy to ", b"rename old ", b"rename new ")):
         name = line.split(b" ", 2)[2]
         name = unquote(name)[0] if name.startswith(b'"') else name
+        if not patch.bare_names:
+            patch.old_name = patch.new_name = None
         patch.bare_names = True
         patch.renames = patch.renames or words[0] == b"rename"
         patch.copies = patch.copies or words[0] == b"copy"
@@ -304,17 +387,19 @@ def extended_header(line: bytes, patch: FilePatch) -> bool:
         else:
             patch.new_name = name
     elif line.startswith(b"index "):
-        patch.new_oid = words[1].partition(b"..")[2]
+        patch.old_oid, _, patch.new_oid = words[1].partition(b"..")
         if len(words) > 2 and not patch.creates and not patch.deletes and patch.old_mode is None:
-            patch.old_mode = patch.new_mode = words[2].decode("ascii", "replace")
+            patch.old_mode = words[2].decode("ascii", "replace")  # what the author had; the file keeps its own
+    elif line.startswith(b"dissimilarity index "):
+        patch.rewrites = True
     else:
-        return line.startswith((b"similarity index ", b"dissimilarity index "))
+        return line.startswith(b"similarity index ")
     return True
 
 
 def decode_binary(lines: list[bytes]) -> BinaryPatch | None:
     """The forward half of a `GIT binary patch`, or None if it is damaged."""
-    if not lines or not (match := re.fullmatch(rb"(literal|delta) (\d+)\r?", lines[0])):
+    if not lines or not (match := BINARY_HEADER.fullmatch(lines[0])):
         return None
     packed = bytearray()
     for line in (line.rstrip(b"\r") for line in lines[1:]):

@@ -1,6 +1,6 @@
 """Which function a line stands in, by git's own default rule: the nearest line above that begins like a definition.
 
-Unlike git, a closing brace at the start of a line ends the section, and a line that ends in `;` opens none: what follows
+Unlike git, a closing brace at the start of a line ends the section and a line that ends in `;` opens none: what follows
 is file scope (None), not part of the function above.
 """
 

@@ -42,6 +42,7 @@ from git_metadiff.trace import Frame, Trace
 U1, U2, D1, D2, P = (digit * 40 for digit in "12345")
 OK = Certificate(D2, True, True, True)
 KEPT = Verdict("kept")
+NEW = Verdict("new", "downstream")
 ANSI = re.compile(rb"\x1b\[[0-9;]*m")
 COLORS = {"old": b"\x1b[31m", "new": b"\x1b[32m", "meta": b"\x1b[1m", "warn": b"\x1b[1;31m", "frag": b"\x1b[36m"}
 
@@ -246,9 +247,26 @@ def test_head_names_misplaced_first_then_each_dropped_change() -> None:
     shown = full(story().build())
     head = shown[: shown.index("diff --git")]
     assert head.startswith("v1+p1 -> v2+p2   certificate ok\ninterdiff   1 file, +1 -2\n")
-    assert "  b.c:7  third  ->  b.c:70  fourth   aa03\n" in head
-    assert "dropped (1)\n  a.c:42  second   + check_it();   aa02: its place is still there\n" in head
+    assert "  b.c:8  third  ->  b.c:71  fourth   aa03\n" in head
+    assert "dropped (1)\n  a.c:42  second   aa02   + check_it();: its place is still there\n" in head
     assert head.index("misplaced (1)") < head.index("dropped (1)") < head.index("look first")
+
+
+def test_a_list_says_once_what_its_items_share_and_cuts_long_lines() -> None:
+    built = story()
+    for number, why in enumerate(["gone", "gone", "rewritten", "gone", "odd"]):
+        body = b" x\n+\tlong(%b);" % (b"x" * 200)
+        built.lone(make_hunk(f"aa5{number}", 0, b"l.c", body, 10 * number + 1), Verdict("orphaned", text=why))
+    shown = full(built.build())
+    start, stop = shown.index("\norphaned (3 of 5): gone\n"), shown.index("\norphaned (2 of 5)\n")
+    assert [line.split()[1] for line in shown[start:stop].splitlines()[2:]] == ["aa50", "aa51", "aa53"]
+    assert "  l.c:22   aa52   + long(xxx" in shown[stop:] and "\n      rewritten\n" in shown[stop:]
+    assert max(map(len, shown[start:stop].splitlines())) == 80 and "xxx...\n" in shown
+
+
+def test_lists_of_a_series_name_the_patch() -> None:
+    built = series_story()
+    assert "dropped (1)\n  l:2   a8 (a1.patch)   + x\n" in full(built.build())
 
 
 def test_head_counts_hunks_and_changes() -> None:
@@ -277,7 +295,7 @@ def test_every_dropped_change_is_named_even_in_the_short_head() -> None:
         built.lone(make_hunk(f"a{number:03}", 0, b"f.c", b" x\n+line", number * 5 + 1), Verdict("dropped"))
         built.lone(make_hunk(f"c{number:03}", 0, b"g.c", b" x\n+line", number * 5 + 1), Verdict("orphaned"))
     shown = full(built.build())
-    assert all(f"  f.c:{number * 5 + 2}   + line   a{number:03}\n" in shown for number in range(40))
+    assert all(f"  f.c:{number * 5 + 2}   a{number:03}   + line\n" in shown for number in range(40))
     assert shown.count("  g.c:") == 10 and "... and 30 more (git metadiff --summary names all)" in shown
     assert text(render.summary(built.build(), View())).count("  g.c:") == 40
 
@@ -289,29 +307,50 @@ def test_ambiguous_changes_name_their_candidates() -> None:
         built.lone(make_hunk(name, 1, b"f.c", b"+x"), Verdict("ambiguous"))
         built.edges.append(Edge("aa01", name, "ambiguous", 1.0, ()))
     shown = full(built.build())
-    assert "ambiguous (3)\n  f.c:2   + x   aa01: two fit; candidates: bb01, bb02\n" in shown
-    assert "  f.c:2   + x   bb02: candidates: aa01\n" in shown
+    assert "ambiguous (1 of 3)\n  f.c:2   aa01   + x: two fit; candidates: bb01, bb02\n" in shown
+    assert "ambiguous (2 of 3): candidates: aa01\n  f.c:2   bb01   + x\n  f.c:2   bb02   + x\n" in shown
+
+
+def ranked(shown: str) -> list[tuple[str, str]]:
+    """The files to look at first, and what is said of them."""
+    return re.findall(r"^  (\S+) +(?:\+\d+ -\d+)? +(\d.*)$", shown[shown.index("look first") :], re.MULTILINE)
 
 
 def test_look_first_ranks_by_urgency() -> None:
-    built = Builder()
-    built.lone(make_hunk("bb01", 1, b"new.c", b"+x"), Verdict("new", "downstream"))
-    built.lone(make_hunk("bb02", 1, b"forced.c", b"+x"), Verdict("new", "upstream"))
-    built.lone(make_hunk("aa03", 0, b"lost.c", b"+x"), Verdict("dropped"))
+    built = story()
+    built.lone(make_hunk("bb11", 1, b"own/new.c", b"+x", 0), Verdict("new", "downstream"))
+    built.lone(make_hunk("bb12", 1, b"forced.c", b"+x"), Verdict("new", "upstream"))
+    built.lone(make_hunk("bb13", 1, b"new.c", b"+x"), Verdict("new", "downstream"))
+    built.lone(make_hunk("bb14", 1, b"met.c", b"+x"), Verdict("new", "downstream"))
+    built.lone(make_hunk("bb15", 1, b"table.data", b"+x"), Verdict("new", "downstream"))
     built.pair(
-        make_hunk("aa04", 0, b"edit.c", b"+x"),
-        make_hunk("bb04", 1, b"edit.c", b"+y"),
+        make_hunk("aa16", 0, b"edit.c", b"+x"),
+        make_hunk("bb16", 1, b"edit.c", b"+y"),
         (Verdict("edited", "downstream"),),
     )
-    built.collisions = [Collision(b"met.c", b"f", (), ()), Collision(b"new.c", b"f", (), ())]
+    built.collisions = [Collision(b"met.c", b"f", (), ("bb14",)), Collision(b"up.c", b"f", (), ())]
     shown = full(built.build())
-    files = re.findall(r"^  (\S+\.c) +(?:\+\d+ -\d+)? +(\d.*)$", shown[shown.index("look first") :], re.MULTILINE)
-    assert files == [
-        ("lost.c", "1 dropped"),
+    assert ranked(shown) == [
+        ("b.c", "1 misplaced"),
+        ("a.c", "1 dropped, 1 edited downstream"),
+        ("met.c", "1 new downstream, 1 collision"),
         ("edit.c", "1 edited downstream"),
-        ("new.c", "1 new downstream, 1 collision"),
-        ("met.c", "1 collision"),
+        ("new.c", "1 new downstream"),
+        ("own/new.c", "1 new downstream, downstream's own file"),
+        ("table.data", "1 new downstream, downstream's own file"),
     ]
+    assert "\n  ... and 1 where only upstream moved (--collisions)\n" in shown
+
+
+def test_look_first_is_short_and_counts_the_rest() -> None:
+    built = Builder()
+    for number in range(30):
+        built.lone(make_hunk(f"a{number}", 0, b"l%02d.c" % number, b"+x"), Verdict("dropped"))
+        built.lone(make_hunk(f"b{number}", 1, b"n%02d.c" % number, b"+x"), Verdict("new", "downstream"))
+    shown = full(built.build())
+    assert [path for path, _ in ranked(shown)] == [f"{kind}{at:02}.c" for kind in "ln" for at in range(10)]
+    assert "\n  ... and 20 more with losses, 20 more of the author's (git metadiff --summary names all)\n" in shown
+    assert len(ranked(text(render.summary(built.build(), View())))) == 60
 
 
 def test_head_names_what_inputs_left_out_and_what_has_no_place() -> None:
@@ -334,10 +373,13 @@ def test_empty_interdiff_says_so_and_points_to_collisions() -> None:
     built = Builder()
     built.pair(make_hunk("aa01", 0, b"a.c", b"+x"), make_hunk("bb01", 1, b"a.c", b"+x"), (KEPT,))
     shown = full(built.build())
-    assert "interdiff empty (P = D2)" in shown and "--collisions" in shown
-    built.collisions = [Collision(b"a.c", b"f", (), ("bb01",))] * 2
-    assert "code that its hunks stand on, 2 collisions: see --collisions." in full(built.build())
-    assert "2 collisions" in full(story_with(built.collisions), only(b"b.c")), "a limit to where nothing changed, too"
+    assert "interdiff empty (P = D2): downstream itself changed nothing\ncollisions  none: upstream did not" in shown
+    built.collisions = [Collision(b"a.c", b"f", (), ("bb01",)), Collision(b"n.c", b"g", (), ("bb01",), b"g")]
+    told = (
+        "collisions  2 where upstream changed code under the patch, 1 new function within reach (g): see --collisions\n"
+    )
+    assert told in full(built.build())
+    assert told in full(story_with(built.collisions), only(b"b.c")), "a limit to where nothing changed, too"
 
 
 def story_with(collisions: list[Collision]) -> Comparison:
@@ -357,6 +399,11 @@ def test_path_limits_narrow_head_and_body_but_not_the_certificate() -> None:
     shown = full(story().build(), only(b"b.c"))
     assert shown.startswith("v1+p1 -> v2+p2, limited to b.c   certificate ok\ninterdiff empty within b.c: ")
     assert "diff --git" not in shown and "dropped" not in shown and "misplaced (1)" in shown
+
+
+def test_a_limit_that_nothing_passes_says_so() -> None:
+    shown = full(story().build(), only(b"nowhere.c"))
+    assert shown.endswith("code under the patch\n\nNo hunk of either patchset is there.\n")
 
 
 def test_rename_passes_a_limit_to_either_name() -> None:
@@ -382,7 +429,8 @@ def folding_story() -> Builder:
 
 def test_hunks_that_only_show_the_limits_of_p_fold_into_one_line() -> None:
     shown = full(folding_story().build())
-    line = "f.c   1 hunk folded: downstream carries them unchanged, P could not hold them (--all shows them)\n"
+    why = "downstream carries them unchanged, P holds them elsewhere or not at all"
+    line = f"f.c   1 hunk folded: {why} (--all shows them)\n"
     assert line in shown and "carried\n" not in shown.replace(line, "")
     everything = full(folding_story().build(), View(everything=True))
     assert "D|+carried\n" in everything and "folded" not in everything
@@ -569,21 +617,16 @@ def test_colors_add_nothing_but_colors() -> None:
     assert b"\x1b[1;31mdropped\x1b[m" in colored
 
 
-def test_stat_has_a_column_for_each_fate() -> None:
+def test_stat_names_each_fate() -> None:
     built = story()
     built.lone(make_hunk("aa20", 0, b"gone.c", b"+x"), Verdict("orphaned"))
     built.lone(make_hunk("aa21", 0, b"quiet.c", b"+x"), Verdict("absorbed"))
-    lines = text(render.stat(built.build(), View())).splitlines()
-    columns = lines[0].split()
-    assert columns == ["dropped", "misplaced", "orphaned", "edited"]
-    cells = {line.split("|")[0].strip(): line for line in lines[1:-1]}
-    assert cells["a.c"].split("|")[1].split() == ["3", "+--", "1", "1"]
-    ends = {word: lines[0].index(word) + len(word) for word in columns}
-    assert cells["a.c"][ends["dropped"] - 1] == "1" and cells["a.c"][ends["edited"] - 1] == "1"
-    assert cells["b.c"][ends["misplaced"] - 1] == "1", "a loss is shown, though the interdiff has no line of it"
-    assert cells["gone.c"][ends["orphaned"] - 1] == "1"
-    assert "quiet.c" not in cells
-    assert lines[-1] == " 1 file changed, 1 insertion(+), 2 deletions(-)"
+    assert text(render.stat(built.build(), View())).splitlines() == [
+        " a.c    | 3 +--  1 dropped, 1 edited",
+        " b.c    | 0      1 misplaced",  # a loss is shown, though the interdiff has no line of it
+        " gone.c | 0      1 orphaned",
+        " 1 file changed, 1 insertion(+), 2 deletions(-)",
+    ]
 
 
 def test_stat_counts_a_pair_by_its_worse_side() -> None:
@@ -595,7 +638,8 @@ def test_stat_counts_a_pair_by_its_worse_side() -> None:
         (KEPT,),
     )
     built.file(b"f.c", b"@@ -3,2 +3,1 @@\n y\n-lost\n", (3, 3, ("aa11",)))
-    assert text(render.stat(built.build(), View())).split("\n")[0].split() == ["dropped"]
+    built.pair(make_hunk("aa12", 0, b"f.c", b"+x"), make_hunk("bb12", 1, b"f.c", b"+x\n y\n+z"), (KEPT,), (KEPT, NEW))
+    assert text(render.stat(built.build(), View())).split("\n")[0] == " f.c | 1 -  1 dropped, 1 new"
     assert text(render.name_status(built.build(), View())) == "M\tf.c\tdropped\n"
 
 
@@ -603,7 +647,7 @@ def test_stat_scales_to_the_width() -> None:
     built = Builder()
     built.interdiff = diff_of(b"big.c", [b"%d" % n for n in range(900)]) + diff_of(b"small.c", [b"x"])
     lines = text(render.stat(built.build(), View(width=60))).splitlines()
-    assert max(map(len, lines)) <= 60 and lines[1].startswith(" big.c   | 900 +++") and lines[2].endswith("  1 +")
+    assert max(map(len, lines)) <= 60 and lines[0].startswith(" big.c   | 900 +++") and lines[1].endswith("  1 +")
 
 
 def test_name_status_has_letter_path_and_worst_verdict() -> None:
@@ -644,7 +688,7 @@ def series_story() -> Builder:
 def test_series_lists_patch_by_patch() -> None:
     rows = [line.split() for line in text(render.series(series_story().build(), View())).splitlines()]
     assert rows == [
-        ["5", "->", "4", "patches"],
+        ["v1+p1", "->", "v2+p2", "5", "->", "4", "patches", "certificate", "ok"],
         ["old", "new"],
         ["1", "1", "kept", "a0.patch", "->", "b0.patch"],
         ["2", "-", "DROPPED", "a1.patch", "1", "dropped"],
@@ -652,6 +696,7 @@ def test_series_lists_patch_by_patch() -> None:
         ["3", "3", "kept", "a2.patch", "->", "b2.patch"],
         ["4", "4", "edited", "a3.patch", "->", "b3.patch", "1", "edited"],
         ["5", "-", "absorbed", "a4.patch", "1", "absorbed"],
+        ["in", "all:", "1", "dropped,", "1", "edited,", "1", "absorbed,", "3", "kept"],
     ]
 
 
@@ -661,7 +706,7 @@ def test_series_names_new_patches_and_obeys_path_limits() -> None:
     built.edges = built.edges[:1]
     built.origins["b3"] = (Verdict("new", "downstream"),)
     rows = text(render.series(built.build(), View())).splitlines()
-    assert rows[-1].split()[:3] == ["5", "-", "absorbed"]
+    assert rows[-2].split()[:3] == ["5", "-", "absorbed"]
     assert " -    4  new        b3.patch   1 new" in [re.sub(r"^ +", " ", row) for row in rows]
     assert len(text(render.series(built.build(), only(b"u"))).splitlines()) == 3
 
@@ -713,15 +758,19 @@ def collision_story() -> tuple[Builder, FakeReader]:
 def test_collisions_show_both_sides() -> None:
     built, reader = collision_story()
     shown = text(render.collisions(built.build(), View(), reader))
-    first, second = shown.split("\ncollision ")[1:]
-    assert shown.startswith("v1 -> v2: 2 collisions\n")
+    second, first = shown.split("\ncollision ")[1:]
+    assert shown.startswith(
+        "v1 -> v2: 2 collisions\n"
+        "  1 reach a function that is new in v2\n"
+        "  1 have a standing hunk in a function that upstream changed\n"
+    )
     assert first.startswith(
-        "1  a.c  first\n  upstream  a.c\n@@ -8,3 +8,5 @@ int first(void)\n | h\nU|+\tif (fresh())\n"
+        "2  a.c  first\n  upstream  a.c\n@@ -8,3 +8,5 @@ int first(void)\n | h\nU|+\tif (fresh())\n"
     )
     assert "far_away" not in shown
     assert "  downstream  kept  bb30 (p2 hunk 4)\n" in first
     assert " | h\nU| \tif (fresh())\nD|+\tmine();\nU| \t\treturn 1;\n" in first
-    assert second.startswith("2  a.c  first  calls upstream's new fresh\n  upstream  fresh.c\n")
+    assert second.startswith("1  a.c  first  calls upstream's new fresh\n  upstream  fresh.c\n")
     assert "U|+int fresh(void)\n" in second
     assert len(reader.asked) == 1, "all files in one call"
 
@@ -760,25 +809,27 @@ def test_collisions_obey_path_limits_and_need_no_diff_on_one_release() -> None:
 def test_show_tells_the_whole_story_of_a_hunk() -> None:
     built, reader = collision_story()
     shown = text(render.show_hunk(built.build(), "aa30", View(), reader))
-    assert shown.startswith("hunk aa30  a.c:8  first  (p1 hunk 5)\n@@ -8 +8,2 @@ int first(void)\n | h\nD|+\tmine();\n")
+    assert shown.startswith("hunk aa30  a.c:9  first  (p1 hunk 5)\n@@ -8 +8,2 @@ int first(void)\n | h\nD|+\tmine();\n")
     assert "fate in v2: kept\nin P: yes, it has its place in v2\n" in shown
-    assert "partner bb30  a.c:8  first  (p2 hunk 4)\n  kept, similarity 0.9877, evidence: place, score 0.98\n" in shown
+    assert "partner bb30  a.c:10  first  (p2 hunk 4)\n  kept, similarity 0.9877, evidence: place, score 0.98\n" in shown
     assert "upstream's own changes, v1 -> v2: 1 hunk here, 2 elsewhere in these files:\na.c\n@@ -8,3 +8,5 @@" in shown
     assert "far_away" not in shown
 
 
 def test_show_says_why_a_change_is_not_in_p() -> None:
     built = story()
-    built.unplaced = [Unplaced("aa02", 0, "no-unique-context")]
+    built.unplaced = [Unplaced("aa02", 0, "no-context")]
     built.lone(make_hunk("aa40", 0, b"a.c", b"+x\n y\n+z"), KEPT, Verdict("absorbed", text="U2 has it"))
     comparison = built.build()
     comparison = replace(comparison, placed={**comparison.placed, "aa40": (True, False)})
-    assert "in P: no (change 1: no-unique-context)\n" in text(
-        render.show_hunk(comparison, "aa02", View(), FakeReader())
+    lost = text(render.show_hunk(comparison, "aa02", View(), FakeReader()))
+    assert "in P: no, upstream removed the code around it\n" in lost
+    assert (
+        "\nin the interdiff: 1 hunk\n@@ -40,7 +40,6 @@ int second(void)\n | a\n | b\n | c\nD|-\tcheck_it();\n" in lost
     )
     shown = text(render.show_hunk(comparison, "aa40", View(), FakeReader()))
     assert "in P: in part (change 2: absorbed)\n" in shown
-    assert "  change 2 at line 2 (+1 -0): absorbed: U2 has it  not in P\n" in shown
+    assert "  change 2 at line 2 (+1 -0): absorbed  not in P\n" in shown
     assert "no partner in the later patchset\n" in shown
 
 
@@ -822,14 +873,17 @@ def frame(function: str, at: int) -> Frame:
 def test_trace_shows_what_both_sides_changed_in_each_frame() -> None:
     built, reader = collision_story()
     code = bytes.fromhex("65488b042528000000c3")
+    makefile = b"plain = $(call cc-option, -fno-stack-protector)\nCFLAGS_a.o := $(plain)\nCFLAGS_b.o += $(plain)\n"
+    reader.files[D2, b"Makefile"] = makefile + b"CFLAGS_c.o := -O2\nCFLAGS_REMOVE_d.o := -fno-stack-protector\n"
     stack = Trace((frame("fresh", 0), frame("first", 1), frame("idle", 2)), 1, code, 0, {"gs_base": 0})
     shown = text(render.trace(built.build(), stack, View(), reader))
-    assert shown.startswith("trace  3 frames (1 repeated, dropped), 2 in functions that changed\n")
+    assert shown.startswith("v1+p1 -> v2+p2   trace: 3 frames (1 repeated, dropped), 2 in functions that changed\n")
     assert " #0 fresh+0x10  fresh.c  U  new in v2 (+4 -0)\n" in shown
     assert "reads the stack canary (%gs:0x28); gs base is 0\n" in shown
+    assert "      fresh.o is not among those that Makefile spares from it (a.o b.o)\n" in shown
     assert " #1 first+0x10  a.c  U  +2 -0\n     U|+\tif (fresh())\n" in shown
-    assert " #1 first+0x10  a.c  D  kept  bb30 (p2 hunk 4)\n     D|+\tmine();\n" in shown
-    assert " #1 first+0x10  a.c  D  edited downstream  bb01 (p2 hunk 1)\n" in shown
+    assert "                a.c  D  kept  bb30 (p2 hunk 4)\n     D|+\tmine();\n" in shown
+    assert "                a.c  D  edited downstream  bb01 (p2 hunk 1)\n" in shown
     assert " #2 idle+0x10   neither upstream nor downstream changed it\n" in shown
     assert " collision  U a.c first  x  D first (kept)   (--collisions shows it)\n" in shown
     assert "far_away" not in shown

@@ -6,6 +6,7 @@ Python itself.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Sequence
@@ -14,5 +15,13 @@ from git_metadiff.cli.program import run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the program on `arguments` (by default the process's own) and return its exit status."""
-    return run(sys.argv[1:] if arguments is None else arguments, os.environ)
+    """Run the program on `arguments` and return its exit status.
+
+    Without any, on the process's own; then it does not return: freeing a kernel's comparison object by object would
+    take Python a tenth of a second.
+    """
+    if arguments is not None:
+        return run(arguments, os.environ)
+    status = run(sys.argv[1:], os.environ)
+    atexit._run_exitfuncs()  # removes scratch folders that are still there
+    os._exit(status)  # nothing is buffered: output goes out by os.write, and standard error line by line

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,13 +121,13 @@ def one_view(name: str, comparison: Comparison, trace: Trace | None, view: View,
 
     if name == "--trace" and trace is not None:
         return render.trace(comparison, trace, view, reader)
-    plain = {
-        "--summary": render.summary,
-        "--stat": render.stat,
-        "--name-status": render.name_status,
-        "--series": render.series,
-    }
-    if name in plain:
-        return plain[name](comparison, view)
-    reading = {"--collisions": render.collisions, "--patch": render.patch}
-    return reading.get(name, render.full)(comparison, view, reader)
+    if name in PLAIN:
+        plain: Callable[..., Iterable[bytes]] = getattr(render, PLAIN[name])
+        return plain(comparison, view)
+    if name == "--collisions":
+        return render.collisions(comparison, view, reader)
+    return (render.patch if name == "--patch" else render.full)(comparison, view, reader)
+
+
+#: Views that need nothing but the comparison, and the functions that make them.
+PLAIN = {"--summary": "summary", "--stat": "stat", "--name-status": "name_status", "--series": "series"}

@@ -100,15 +100,28 @@ OPTIONS = (
         group=VIEWS,
         manual="Nothing is collapsed or folded in it. Not to be confused with --patches.",
     ),
-    Option("--stat", "the files of the interdiff with their added and removed lines", group=VIEWS),
-    Option("--summary", "how many hunks were kept, edited, moved, dropped ...; each dropped one is named", group=VIEWS),
+    Option(
+        "--stat",
+        "the files of the interdiff with their added and removed lines",
+        group=VIEWS,
+        manual="Behind the graph stands how many hunks were dropped, misplaced, ambiguous, orphaned, edited, moved, "
+        "absorbed or new. A file that lost a hunk is listed even if the interdiff has no line of it.",
+    ),
+    Option(
+        "--summary",
+        "how many hunks were kept, edited, moved, dropped ...; each dropped one is named",
+        group=VIEWS,
+        manual="The head of the default view, with its lists in full.",
+    ),
     Option("--name-status", "the names of the interdiff's files and what became of each", group=VIEWS),
     Option(
         "--collisions",
         "hunks of the patch, changed or standing, where upstream moved under them",
         group=VIEWS,
         manual="A hunk that is carried unchanged is absent from the interdiff and still a suspect if upstream changed "
-        "the function around it, or a function that it calls.",
+        "the function around it, or a function that it calls. First come new functions of upstream's that patched code "
+        "now reaches, then standing hunks in functions that upstream changed. Where there are many, an index comes "
+        "first, and the rest (changed hunks, file scope) is only in the index; path limits or --all show them.",
     ),
     Option("--series", "patch by patch, for patch series", group=VIEWS),
     Option(
@@ -136,7 +149,7 @@ OPTIONS = (
         group=OUTPUT,
     ),
     Option("--function-context", "show whole functions as context", short="-W", commands=(MAIN, SHOW), group=OUTPUT),
-    Option("--all", "show generated and data files, and sweeps, in full", commands=(MAIN, SHOW), group=OUTPUT),
+    Option("--all", "show in full what views collapse, fold or cut", commands=(MAIN, SHOW), group=OUTPUT),
     Option(
         "--color",
         "when to use colour: always, never or auto",

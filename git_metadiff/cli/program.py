@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from git_metadiff.cli.options import INFORMATION
 from git_metadiff.cli.output import OutputClosed, write_all
@@ -20,9 +21,11 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Do what `arguments` ask for; every error ends here as one `fatal:` and one `hint:` line."""
     try:
         invocation = parse(arguments)
-        if invocation.command not in INFORMATION:
-            catch_termination()
-        return command_for(invocation.command)(invocation, environ)
+        if invocation.command in INFORMATION:
+            return information(invocation, environ)
+        catch_termination()
+        with no_collection():
+            return command_for(invocation.command)(invocation, environ)
     except MetadiffError as error:
         complain(error.message, error.hint)
         return error.status
@@ -56,8 +59,6 @@ def information(invocation: Invocation, environ: Mapping[str, str]) -> int:
 
 def command_for(name: str) -> Command:
     """The function that carries out a command; only its own modules are loaded."""
-    if name in INFORMATION:
-        return information
     if name == "show":
         from git_metadiff.cli.show import show
 
@@ -73,6 +74,18 @@ def command_for(name: str) -> Command:
     from git_metadiff.cli.compare import compare_patchsets
 
     return compare_patchsets
+
+
+@contextlib.contextmanager
+def no_collection() -> Iterator[None]:
+    """Hold Python's search for reference cycles: a comparison is a million objects and no cycle worth finding."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def catch_termination() -> None:

@@ -1,18 +1,25 @@
 """Comparisons as text, patch and JSON. Every view is a function that yields lines of bytes, each with its newline.
 
-No view prints, reads the environment or runs git; what a comparison does not hold is asked of the `Reader`.
+No view prints, reads the environment or runs git; what a comparison does not hold is asked of the `Reader`. A view is
+loaded when it is first asked for: a stored comparison should be on the screen at once.
 """
 
-from git_metadiff.render.document import json_document
-from git_metadiff.render.frames import trace
-from git_metadiff.render.head import summary
-from git_metadiff.render.meetings import collisions
-from git_metadiff.render.one_hunk import show_hunk
-from git_metadiff.render.page import full
-from git_metadiff.render.patches import series
-from git_metadiff.render.raw import patch
-from git_metadiff.render.tables import name_status, stat
-from git_metadiff.render.view import Reader, View
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from git_metadiff.render.document import json_document
+    from git_metadiff.render.frames import trace
+    from git_metadiff.render.head import summary
+    from git_metadiff.render.meetings import collisions
+    from git_metadiff.render.one_hunk import show_hunk
+    from git_metadiff.render.page import full
+    from git_metadiff.render.patches import series
+    from git_metadiff.render.raw import patch
+    from git_metadiff.render.tables import name_status, stat
+    from git_metadiff.render.view import Reader, View
 
 __all__ = [
     "Reader",
@@ -28,3 +35,24 @@ __all__ = [
     "summary",
     "trace",
 ]
+HOMES = {
+    "Reader": "view",
+    "View": "view",
+    "collisions": "meetings",
+    "full": "page",
+    "json_document": "document",
+    "name_status": "tables",
+    "patch": "raw",
+    "series": "patches",
+    "show_hunk": "one_hunk",
+    "stat": "tables",
+    "summary": "head",
+    "trace": "frames",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load the module of a view."""
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from git_metadiff.model import FATES, ORIGINS, Change, Comparison, Hunk, Patchset, Transition, Verdict, worst
 from git_metadiff.render.paint import readable
+from git_metadiff.sections import short_name
 
 SCHEMA = "git-metadiff/1"
 NO_VERDICT = Verdict("")
@@ -63,7 +64,7 @@ def _hunk(comparison: Comparison, hunk: Hunk) -> dict[str, Any]:
         "new_start": hunk.new_start,
         "new_lines": hunk.new_lines,
         "applied_start": hunk.applied_start,
-        "section": readable(hunk.section),
+        "section": short_name(hunk.section),  # as collisions name theirs
         "added": hunk.added,
         "removed": hunk.removed,
         "superseded": comparison.superseded.get(hunk.id),

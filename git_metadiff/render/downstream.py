@@ -24,8 +24,11 @@ def hunk_lines(lookup: Lookup, hunk: Hunk, view: View, reader: Reader) -> Iterat
 def _line_in_tree(lookup: Lookup, hunk: Hunk, reader: Reader) -> int | None:
     """The line (0-based) of D2 at which the hunk's new side stands; None where later patches changed it.
 
-    A hunk's own numbers count in the tree after its own patch, so they are a guess that D2's text must confirm.
+    In a series a hunk's own numbers count in the tree after its own patch, so they are a guess that D2's text must
+    confirm.
     """
+    if len(lookup.new.patches) == 1:
+        return lookup.line_after(hunk)
     content = reader.read(lookup.new.tree, hunk.path)
     if content is None:
         return None

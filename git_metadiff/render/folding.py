@@ -78,7 +78,7 @@ def is_table(file: FileDiff) -> bool:
     """
     if not file.hunks:
         return False
-    if file.path.endswith(DATA_NAMES):
+    if has_data_name(file.path):
         return True
     if sum(len(hunk.body) for hunk in file.hunks) <= TABLE_LINES:
         return False
@@ -87,6 +87,11 @@ def is_table(file: FileDiff) -> bool:
         return False
     shapes = Counter(b" ".join(WORD.sub(b"w", text).split()) for text in changed)
     return sum(count for _, count in shapes.most_common(TABLE_SHAPES)) >= TABLE_SHARE * len(changed)
+
+
+def has_data_name(path: bytes) -> bool:
+    """Whether a file is data by its name."""
+    return path.endswith(DATA_NAMES)
 
 
 def only_limits(lookup: Lookup, names: Names) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from git_metadiff.model import Comparison, Hunk
-from git_metadiff.render.functions import changed_in, function_of
+from git_metadiff.render.canary import build_line, faults_in_canary
+from git_metadiff.render.functions import changed_in
 from git_metadiff.render.gutter import guttered
 from git_metadiff.render.labels import inked
 from git_metadiff.render.lookup import Lookup, lookups
@@ -21,8 +21,8 @@ from git_metadiff.trace import Frame, Trace
 MOST_LINES = 12
 #: A fate that a hunk of the earlier patchset is worth naming for, though the later one has no part of it.
 GONE = ("dropped", "orphaned", "absorbed", "ambiguous")
-#: `mov %gs:0x28,%r..`: the stack protector reads the canary.
-CANARY = re.compile(rb"\x65[\x48\x4c]\x8b[\x04\x0c\x14\x1c\x24\x2c\x34\x3c]\x25\x28\0\0\0", re.DOTALL)
+#: So many hunks are named at a collision of which none is on the way of the stack.
+MOST_MET = 4
 
 
 @dataclass(slots=True)
@@ -47,19 +47,24 @@ def trace(comparison: Comparison, frames: Trace | Sequence[Frame], view: View, r
 
 
 def _transition(lookup: Lookup, stack: Trace, view: View, reader: Reader) -> Iterator[bytes]:
-    names = {frame.function.encode("latin-1") for frame in stack.frames}
+    names = {_name(frame) for frame in stack.frames}
     up, down = upstream_touches(lookup, names, view, reader), downstream_touches(lookup, names, view)
     repeated = f" ({stack.repeated} repeated, dropped)" if stack.repeated else ""
-    met = sum(frame.function.encode("latin-1") in up.keys() | down.keys() for frame in stack.frames)
-    title = f"trace  {plural(len(stack.frames), 'frame')}{repeated}, {met} in functions that changed"
-    yield line(ink(view, "meta", title))
+    met = sum(_name(frame) in up.keys() | down.keys() for frame in stack.frames)
+    limit = f" in {view.limit_text}" if view.limit_text else ""
+    told = f"{plural(len(stack.frames), 'frame')}{repeated}, {met} in functions that changed{limit}"
+    yield line(f"{ink(view, 'meta', lookup.names())}   trace: {told}")
     width = max(len(_frame(frame)) for frame in stack.frames)
     for frame in stack.frames:
-        name = frame.function.encode("latin-1")
-        yield from _shown(lookup, f" {_frame(frame):<{width}}", up.get(name, []), down.get(name, []), view)
+        mine = up.get(_name(frame), []), down.get(_name(frame), [])
+        yield from _shown(lookup, f" {_frame(frame):<{width}}", *mine, view)
         if frame.at == 0:
-            yield from _machine(stack)
+            yield from _machine(lookup, stack, [touch.path for side in mine for touch in side], reader)
     yield from _met(lookup, names, view)
+
+
+def _name(frame: Frame) -> bytes:
+    return frame.function.encode("latin-1")
 
 
 def _frame(frame: Frame) -> str:
@@ -69,31 +74,37 @@ def _frame(frame: Frame) -> str:
     return f"#{frame.at} {doubt}{frame.function}{offset}{module}"
 
 
-def _machine(stack: Trace) -> Iterator[bytes]:
-    """What the machine code at the fault tells."""
-    at = stack.code[stack.faulting :] if stack.faulting is not None else stack.code
-    canary = CANARY.match(at) if stack.faulting is not None else CANARY.search(at)
+def _machine(lookup: Lookup, stack: Trace, paths: Sequence[bytes], reader: Reader) -> Iterator[bytes]:
+    """What the machine code at the fault tells; `paths` are the files of its function."""
+    canary = faults_in_canary(stack)
     if canary:
         base = stack.registers.get("gs_base")
         known = f"; gs base is {base:#x}" if base else "; gs base is 0" if base == 0 else ""
-        yield line(f"      code {canary[0].hex(' ')}: reads the stack canary (%gs:0x28){known}")
+        yield line(f"      code {canary.hex(' ')}: reads the stack canary (%gs:0x28){known}")
+        for path in dict.fromkeys(paths):
+            yield from build_line(path, lookup.new.tree, reader)
     elif stack.faulting is not None:
-        yield line(f"      code {at[:16].hex(' ')}")
+        yield line(f"      code {stack.code[stack.faulting :][:16].hex(' ')}")
 
 
 def _shown(lookup: Lookup, title: str, up: list[Touch], down: list[Touch], view: View) -> Iterator[bytes]:
+    """A frame: who changed its function, in which file, how; the frame itself is named once."""
     if not up and not down:
-        yield line(f"{title}  neither upstream nor downstream changed it")
+        within = f" within {view.limit_text}" if view.limit_text else ""
+        yield line(f"{title}  neither upstream nor downstream changed it{within}")
         return
+    width = max(len(quoted(touch.path)) for touch in up + down)
     for touch in up:
-        what = _what(touch, lookup.new_release.name)
-        yield line(f"{title}  {quoted(touch.path)}  {ink(view, 'upstream', 'U')}  {what}")
+        mark = ink(view, "upstream", "U")
+        yield line(f"{title}  {quoted(touch.path):<{width}}  {mark}  {_what(touch, lookup.new_release.name)}")
+        title = " " * len(title)
         if not touch.created:
             yield from _lines(touch, view, b"U")
     for touch in down:
         assert touch.hunk is not None
         owner = f"{inked(lookup.verdict(touch.hunk.id), view)}  {touch.hunk.id} ({lookup.title(touch.hunk.id)})"
-        yield line(f"{title}  {quoted(touch.path)}  {ink(view, 'downstream', 'D')}  {owner}")
+        yield line(f"{title}  {quoted(touch.path):<{width}}  {ink(view, 'downstream', 'D')}  {owner}")
+        title = " " * len(title)
         yield from _lines(touch, view, b"D")
 
 
@@ -166,10 +177,17 @@ def downstream_touches(lookup: Lookup, names: set[bytes], view: View) -> Touches
 
 
 def _met(lookup: Lookup, names: set[bytes], view: View) -> Iterator[bytes]:
-    """The collisions on the way of the stack."""
-    for collision in lookup.collisions(view):
-        if {collision.section, collision.definition} & names:
-            met = [lookup.hunks[name] for name in collision.hunks if name in lookup.hunks]
-            down = dict.fromkeys(f"{readable(function_of(hunk.section))} ({lookup.word(hunk)})" for hunk in met)
-            where = f"{quoted(collision.path)} {readable(collision.section or b'file scope')}"
-            yield line(f" collision  U {where}  x  D {', '.join(down)}   (--collisions shows it)")
+    """The collisions on the way of the stack; of a new definition, with the hunks that are on the way too."""
+    mine = [one for one in lookup.collisions(view) if {one.section, one.definition} & names]
+    for collision in sorted(mine, key=lambda one: one.definition is None):
+        met = [lookup.hunks[name] for name in collision.hunks if name in lookup.hunks]
+        near = [hunk for hunk in met if any(name in names for name, _, _ in changed_in(hunk.section, hunk.body))]
+        told = dict.fromkeys(f"{_where(lookup, hunk)} ({lookup.word(hunk)})" for hunk in near or met[:MOST_MET])
+        more = len(met) - len(near or met[:MOST_MET])
+        rest = f" and {plural(more, 'hunk')} more" if more else ""
+        where = f"{quoted(collision.path)} {readable(collision.section or b'file scope')}"
+        yield line(f" collision  U {where}  x  D {', '.join(told)}{rest}   (--collisions shows it)")
+
+
+def _where(lookup: Lookup, hunk: Hunk) -> str:
+    return lookup.function(hunk) or quoted(hunk.path)

@@ -11,6 +11,11 @@ from collections.abc import Iterator, Sequence
 
 IDENTIFIER_BEFORE_PARENTHESIS = re.compile(rb"([A-Za-z_$][\w$.]*)\s*\(")
 DEFINITION = re.compile(rb"[A-Za-z_][^;]*\([^;]*$")
+C_NAMES = (b".c", b".h", b".cc", b".cpp", b".cxx", b".hpp")
+LABEL = re.compile(rb"\w+:\s*(?:$|\t)")
+ARRAY = re.compile(rb"\w+(?:\[[^\]]*\])+$")
+#: A name in capitals, or what a Makefile has before a bracket.
+MACRO = re.compile(rb"[^a-z]*")
 NOT_A_NAME = {b"__attribute__", b"__declspec", b"if", b"while", b"for", b"switch", b"return", b"sizeof"}
 
 
@@ -26,29 +31,70 @@ def function_of(section: bytes) -> bytes:
     named = [name for name in found if name not in NOT_A_NAME]
     # What begins with two underscores is likelier an annotation: `static __printf(1, 2) void say(`.
     plain = [name for name in named if not name.startswith(b"__")]
-    return plain[0] if plain else named[-1] if named else text.rstrip(b"{:=").strip()
+    return plain[0] if plain else named[-1] if named else text.rstrip(b"{:= \t")
 
 
 def _at_top(text: bytes, at: int) -> bool:
     return text.count(b"(", 0, at) == text.count(b")", 0, at)
 
 
-def owners_of_lines(section: bytes, body: Sequence[bytes]) -> Iterator[tuple[bytes, bytes, bool]]:
-    """For each line of a hunk: its function (empty: file scope), the line, and whether it opens the function."""
-    current = function_of(section)
+def sections_of_lines(section: bytes, body: Sequence[bytes]) -> Iterator[tuple[bytes, bytes, bool]]:
+    """For each line of a hunk: the text that opens what it stands in (empty: file scope), the line, and whether it is
+    itself such a text."""
+    current = section
     for text in body:
         content = text[1:]
         opens = bool(DEFINITION.match(content))
         if opens:
-            current = function_of(content)
+            current = content
         yield current, text, opens
         if content[:1] == b"}":
             current = b""
 
 
+def owners_of_lines(section: bytes, body: Sequence[bytes]) -> Iterator[tuple[bytes, bytes, bool]]:
+    """For each line of a hunk: its function (empty: file scope), the line, and whether it opens the function."""
+    named: dict[bytes, bytes] = {}
+    for opener, text, opens in sections_of_lines(section, body):
+        if opener not in named:
+            named[opener] = function_of(opener)
+        yield named[opener], text, opens
+
+
 def changed_in(section: bytes, body: Sequence[bytes]) -> Iterator[tuple[bytes, bytes, bool]]:
     """`owners_of_lines` of the removed and added lines alone."""
     return (found for found in owners_of_lines(section, body) if found[1][:1] in (b"+", b"-"))
+
+
+def titles(path: bytes, section: bytes, body: Sequence[bytes]) -> list[bytes]:
+    """What each change of a hunk body stands in, for people, in order; empty for file scope."""
+    found: list[bytes] = []
+    inside = False
+    for opener, text, _ in sections_of_lines(section if can_enclose(path, section) else b"", body):
+        changed = text[:1] in (b"+", b"-")
+        if changed and not inside:
+            found.append(opener)
+        elif changed and not found[-1]:  # a comment, and then the function that it is about
+            found[-1] = opener
+        inside = changed or (inside and text[:1] == b"\\")
+    return [title_of(opener) for opener in found]
+
+
+def can_enclose(path: bytes, section: bytes) -> bool:
+    """Whether lines can stand inside a section: not in a declaration, nor in C's labels, which git takes for one."""
+    return not section.rstrip().endswith(b";") and not (path.endswith(C_NAMES) and LABEL.match(section))
+
+
+def title_of(section: bytes) -> bytes:
+    """`function_of` for people: a macro is told with what it is given, `ENTRY(memcpy)`, an array by its name."""
+    name = function_of(section)
+    array = ARRAY.search(name)
+    if array:
+        return array[0]
+    if MACRO.fullmatch(name):
+        whole = re.search(re.escape(name) + rb"\s*\([^(),]*", section)
+        return whole[0] + b")" if whole else section.strip()
+    return name
 
 
 def span_of(section: bytes, body: Sequence[bytes], function: bytes) -> tuple[int, int] | None:

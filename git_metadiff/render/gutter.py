@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from git_metadiff.model import Range
-from git_metadiff.render.paint import diff_line, paint
+from git_metadiff.render.paint import diff_line, line, paint, plural
 from git_metadiff.render.view import View
 
 SLOTS = {b"U": "upstream", b"D": "downstream"}
@@ -42,3 +42,15 @@ def guttered(
             mark = b"U"
         number += prefix in (b" ", b"+")
         yield paint(view, SLOTS.get(mark, ""), mark) + b"|" + diff_line(view, text) + b"\n"
+
+
+def shortened(view: View, lines: Iterable[bytes], most: int) -> Iterator[bytes]:
+    """The first lines of a long hunk and how many there are more; all if the view shows everything."""
+    more = 0
+    for at, text in enumerate(lines):
+        if at <= most or view.everything:  # the @@ line does not count
+            yield text
+        else:
+            more += 1
+    if more:
+        yield line(f" | ... {plural(more, 'line')} more (--all shows them)")

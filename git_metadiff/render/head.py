@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
 
 from git_metadiff.model import FATES, ORIGINS, Change, Comparison, Hunk, Notice
 from git_metadiff.render.folding import Sweeps
 from git_metadiff.render.labels import with_text
-from git_metadiff.render.lookup import Lookup, alias, lookups, misplaced
+from git_metadiff.render.lookup import MISPLACED, Lookup, alias, lookups
 from git_metadiff.render.paint import ink, line, plural, quoted, readable
-from git_metadiff.render.ranking import ranked, tallies, tally_words
+from git_metadiff.render.ranking import Ranked, look_first, tally_words
 from git_metadiff.render.sections import FileDiff, read_sections
 from git_metadiff.render.view import View
 
@@ -19,8 +21,20 @@ WARNED = ("ambiguous", "dropped")
 #: How many files, notices and looser losses the head names; `--summary` names all.
 MOST = 10
 
-Item = tuple[str, str]  # what, and why
+#: So many functions that upstream added are named.
+MOST_NEW = 3
+#: So much of a change's first line is shown even where its place takes the whole width.
+SHORTEST_LINE = 30
+
 Sides = tuple[list[Hunk], list[Hunk]]
+
+
+class Item(NamedTuple):
+    """Something that a list of the head names."""
+
+    what: str  # where it is, and its id
+    why: str = ""
+    said: str = ""  # its first line, cut to what the view has room for
 
 
 def summary(comparison: Comparison, view: View) -> Iterator[bytes]:
@@ -45,6 +59,9 @@ def head(
     yield from _title(lookup, view)
     yield from _size(lookup, files, view)
     yield b"\n"
+    if not any(sides):
+        yield line("No hunk of either patchset is there.")
+        return
     yield from _table(lookup, sides, view)
     yield from _who(lookup, sides, view)
     yield from _lost(lookup, sides, view, MOST if brief else None)
@@ -56,18 +73,16 @@ def head(
 
 def _title(lookup: Lookup, view: View) -> Iterator[bytes]:
     old, new = alias(lookup.transition.start), alias(lookup.transition.stop)
-    if lookup.same_release:
-        names = f"{lookup.new_release.name}: {old} -> {new}, same upstream: every change is downstream's"
-    else:
-        names = f"{lookup.old_release.name}+{old} -> {lookup.new_release.name}+{new}"
+    names = lookup.names() + (", same upstream: every change is downstream's" if lookup.same_release else "")
     limit = f", limited to {view.limit_text}" if view.limit_text else ""
-    yield line(f"{ink(view, 'meta', names + limit)}   {_certificate(lookup, view)}")
+    yield line(f"{ink(view, 'meta', names + limit)}   {certificate(lookup, view)}")
     for name, patchset in ((old, lookup.old), (new, lookup.new)):
         if patchset.name not in ("", name):
             yield line(f"  {name} = {patchset.name}")
 
 
-def _certificate(lookup: Lookup, view: View) -> str:
+def certificate(lookup: Lookup, view: View) -> str:
+    """Whether the proof holds, in words."""
     proof = lookup.transition.certificate
     if proof.holds:
         return ink(view, "ok", "certificate ok")
@@ -77,23 +92,29 @@ def _certificate(lookup: Lookup, view: View) -> str:
 
 
 def _size(lookup: Lookup, files: Sequence[FileDiff], view: View) -> Iterator[bytes]:
+    within = f" within {view.limit_text}" if view.limit_text and lookup.transition.interdiff else " (P = D2)"
     if files:
         added, removed = sum(file.added for file in files), sum(file.removed for file in files)
         binary = sum(file.binary for file in files)
         tail = f", {binary} binary" if binary else ""
         yield line(f"interdiff   {plural(len(files), 'file')}, +{added} -{removed}{tail}")
+    else:
+        yield line(f"interdiff empty{within}: downstream itself changed nothing{' there' if view.limit_text else ''}")
+    yield from _collisions(lookup, view)
+
+
+def _collisions(lookup: Lookup, view: View) -> Iterator[bytes]:
+    """How many there are: what did not change stands on code that did."""
+    if lookup.same_release:
         return
-    if lookup.transition.interdiff:
-        yield line(
-            f"interdiff empty within {view.limit_text or 'the path limits'}: downstream itself changed nothing there."
-        )
-    else:
-        yield line("interdiff empty (P = D2): downstream itself changed nothing.")
-    number = len(lookup.collisions(view))
-    if number:
-        yield line(f"Upstream changed code that its hunks stand on, {plural(number, 'collision')}: see --collisions.")
-    else:
-        yield line("Upstream did not change code that its hunks stand on either: --collisions is empty.")
+    found = lookup.collisions(view)
+    if not found:
+        yield line("collisions  none: upstream did not change code under the patch")
+        return
+    new = list(dict.fromkeys(readable(one.definition) for one in found if one.definition is not None))
+    names = f" ({', '.join(new)})" if len(new) <= MOST_NEW else ""
+    reached = f", {plural(len(new), 'new function')} within reach{names}" if new else ""
+    yield line(f"collisions  {len(found)} where upstream changed code under the patch{reached}: see --collisions")
 
 
 def _table(lookup: Lookup, sides: Sides, view: View) -> Iterator[bytes]:
@@ -131,7 +152,7 @@ def _who(lookup: Lookup, sides: Sides, view: View) -> Iterator[bytes]:
 
 def _lost(lookup: Lookup, sides: Sides, view: View, most: int | None) -> Iterator[bytes]:
     """What may have gone wrong: misplaced first, each dropped change by name, then what is only to be looked at."""
-    yield from _named("misplaced", list(_misplaced(lookup, sides)), None, view, "warn")
+    yield from _named(MISPLACED, list(_misplaced(lookup, sides)), None, view, "warn")
     yield from _named("dropped", list(_changes_of(lookup, sides[0], "dropped")), None, view, "warn")
     ambiguous = [*_changes_of(lookup, sides[0], "ambiguous"), *_changes_of(lookup, sides[1], "ambiguous")]
     yield from _named("ambiguous", ambiguous, most, view, "warn")
@@ -141,68 +162,102 @@ def _lost(lookup: Lookup, sides: Sides, view: View, most: int | None) -> Iterato
 
 
 def _named(title: str, items: list[Item], most: int | None, view: View, slot: str) -> Iterator[bytes]:
+    """A list; what several items have in common as their reason is said once, above them."""
     if not items:
         return
+    groups: dict[str, list[Item]] = defaultdict(list)
+    shared = Counter(item.why for item in items)
+    for item in items:
+        groups[item.why if shared[item.why] > 1 else ""].append(item)
+    room = len(items) if most is None else most
     yield b"\n"
-    yield line(ink(view, slot, f"{title} ({len(items)})"))
-    for what, text in items[:most]:
-        yield from with_text(f"  {what}", text, len(what) + 2, view)
-    if most is not None and len(items) > most:
-        yield line(f"  ... and {len(items) - most} more (git metadiff --summary names all)")
+    for why, group in sorted(groups.items(), key=lambda pair: -len(pair[1])):
+        if room > 0:
+            name = f"{title} ({len(group)})" if len(groups) == 1 else f"{title} ({len(group)} of {len(items)})"
+            yield from with_text(ink(view, slot, name), why, len(name), view)
+        for item in group[: max(room, 0)]:
+            yield from _item(item, "" if why else item.why, view)
+        room -= len(group)
+    if room < 0:
+        yield line(f"  ... and {-room} more (git metadiff --summary names all)")
+
+
+def _item(item: Item, why: str, view: View) -> Iterator[bytes]:
+    what = f"  {item.what}"
+    room = max(view.width - len(what) - 3, SHORTEST_LINE)
+    said = item.said if len(item.said) <= room else item.said[: room - 3] + "..."
+    what += f"   {said}" if said else ""
+    yield from with_text(what, why, len(what), view)
 
 
 def _misplaced(lookup: Lookup, sides: Sides) -> Iterator[Item]:
     told: set[str] = set()
     for hunk in sides[0] + sides[1]:
-        if hunk.id in told or not misplaced(lookup.changes[hunk.id]):
+        if hunk.id in told or hunk.id not in lookup.misplaced:
             continue
+        verdicts = lookup.changes[hunk.id]
+        at = next(at for at, verdict in enumerate(verdicts) if verdict.reason == MISPLACED)
         partners = [partner for _, partner in lookup.partners(hunk.id)]
         told.update(partner.id for partner in partners)
         arrow = "->" if hunk.id in lookup.olds else "<-"
         there = "".join(f"  {arrow}  {lookup.place(partner)}" for partner in partners[:1])
-        text = next((verdict.text for verdict in lookup.changes[hunk.id] if verdict.reason == "misplaced"), "")
-        yield f"{lookup.place(hunk)}{there}   {hunk.id}", text
+        yield Item(f"{lookup.place(hunk, at)}{there}   {_id(lookup, hunk)}", verdicts[at].text)
 
 
 def _changes_of(lookup: Lookup, hunks: Iterable[Hunk], word: str) -> Iterator[Item]:
     for hunk in hunks:
-        for change, verdict in zip(hunk.changes, lookup.changes[hunk.id], strict=False):
+        for at, verdict in enumerate(lookup.changes[hunk.id]):
             if verdict.word == word:
-                first = _first_line(change) or hunk.essence or hunk.kind
-                text = verdict.text or verdict.reason or ""
+                said = _first_line(hunk.changes[at]) or hunk.essence or hunk.kind
+                why = verdict.text or verdict.reason or ""
                 if word == "ambiguous" and (rivals := [partner.id for _, partner in lookup.partners(hunk.id)]):
-                    text = f"{text}; candidates: {', '.join(rivals)}".removeprefix("; ")
-                yield f"{lookup.place(hunk, change.old_start)}   {first}   {hunk.id}", text
+                    why = f"{why}; candidates: {', '.join(rivals)}".removeprefix("; ")
+                yield Item(f"{lookup.place(hunk, at)}   {_id(lookup, hunk)}", why, said)
+
+
+def _id(lookup: Lookup, hunk: Hunk) -> str:
+    patch = lookup.patch_name(hunk)
+    return f"{hunk.id} ({patch})" if patch else hunk.id
 
 
 def _first_line(change: Change) -> str:
-    """The first line of a change that says anything, with its sign."""
+    """The first line of a change that says anything, with its sign and single blanks."""
     signed = [("-", text) for text in change.removed] + [("+", text) for text in change.added]
-    said = ((sign, readable(text).partition("\n")[0].strip()) for sign, text in signed)
+    said = ((sign, " ".join(readable(text).split())) for sign, text in signed)
     return next((f"{sign} {text}" for sign, text in said if text), "")
 
 
 def _look_first(
     lookup: Lookup, files: Sequence[FileDiff], sides: Sides, view: View, most: int | None
 ) -> Iterator[bytes]:
-    order = ranked(tallies(lookup, sides, view))
-    if not order:
-        return
-    sizes = {file.path: f"+{file.added} -{file.removed}" for file in files}
-    shown = order[:most]
+    """The files in which something was lost, then those that the author changed; the rest is counted."""
+    lost, wanted, rest = look_first(lookup, sides, view)
+    shown = [*islice(lost, most), *islice(wanted, most)]
+    if shown:
+        yield b"\n"
+        yield line("look first")
+        yield from _files(shown, {file.path: f"+{file.added} -{file.removed}" for file in files})
+    hidden = {
+        "with losses": len(lost) - (most or len(lost)),
+        "of the author's": len(wanted) - (most or len(wanted)),
+    }
+    told = [f"{number} more {what}" for what, number in hidden.items() if number > 0]
+    names = " (git metadiff --summary names all)" if told else ""
+    told += [f"{len(rest)} where only upstream moved (--collisions)"] if rest else []
+    if told and shown:
+        yield line(f"  ... and {', '.join(told)}{names}")
+
+
+def _files(shown: Sequence[Ranked], sizes: dict[bytes, str]) -> Iterator[bytes]:
     width = max(len(quoted(path)) for path, _ in shown)
-    yield b"\n"
-    yield line("look first")
     for path, tally in shown:
         yield line(f"  {quoted(path):<{width}}  {sizes.get(path, ''):<10}  {tally_words(tally)}")
-    if len(shown) < len(order):
-        yield line(f"  ... and {len(order) - len(shown)} more files (git metadiff --summary names all)")
 
 
 def _sweeps(sweeps: Sweeps) -> Iterator[bytes]:
     if sweeps:
         yield b"\n"
-    for (old, new), paths in sweeps.items():
+    for (old, new), paths in sorted(sweeps.items(), key=lambda sweep: -sweep[1].total()):
         where = f"{plural(len(paths), 'file')}, {plural(paths.total(), 'line')}, folded (--all shows them)"
         yield line(f"sweep  {readable(old)} -> {readable(new)}   {where}")
 
@@ -215,7 +270,7 @@ def _notices(lookup: Lookup, view: View, most: int | None) -> Iterator[bytes]:
             limit = None if kind in ("stub", "rejected") else most
             slot = "warn" if kind in ("stub", "rejected", "fuzz") else ""
             yield from _named(
-                f"{alias(index)} {kind}", [(_notice(notice), "") for notice in notices], limit, view, slot
+                f"{alias(index)} {kind}", [Item(_notice(notice)) for notice in notices], limit, view, slot
             )
 
 

@@ -11,6 +11,8 @@ from git_metadiff.render.view import View
 
 MOST_OWNERS = 8
 WARNED = ("dropped", "ambiguous")
+#: Texts that say no more than verdict and cause.
+SAID = ("the author changed it", "upstream's own change of these lines explains the difference")
 SLOTS = {"kept": "ok", "refreshed": "ok", "absorbed": "upstream", "orphaned": "warn"}
 
 
@@ -63,14 +65,17 @@ class _Seen:
 
     def verdicts(self, name: str) -> tuple[Verdict, ...]:
         """The verdicts of the changes of the hunk `name` that are seen here; of all where that cannot be told."""
-        changes = zip(self.lookup.hunks[name].changes, self.lookup.changes.get(name, ()), strict=False)
+        known = self.lookup.changes.get(name, ())
+        if len(set(known)) < 2:
+            return known
+        changes = zip(self.lookup.hunks[name].changes, known, strict=False)
         ours, theirs = (self._removed, self._added) if name in self.lookup.olds else (self._added, self._removed)
         seen = [
             verdict
             for change, verdict in changes
             if not ours.isdisjoint(_telling(change.added)) or not theirs.isdisjoint(_telling(change.removed))
         ]
-        return tuple(seen) or self.lookup.changes.get(name, ())
+        return tuple(seen) or known
 
     def verdict(self, name: str) -> Verdict:
         """The worst of them."""
@@ -111,7 +116,7 @@ def _owner(seen: _Seen, name: str, partner: tuple[Edge, Hunk] | None, view: View
         differs = seen.verdict(other).word != verdict.word
         said = f", {words(seen.verdict(other))}" if differs else ""
         rest += f" {'->' if name in lookup.olds else '<-'} {other} ({lookup.title(other)}{said})"
-    text = "; ".join(_parts(seen, name) + ([verdict.text] if verdict.text else []))
+    text = "; ".join(_parts(seen, name) + ([verdict.text] if verdict.text not in ("", *SAID) else []))
     yield from with_text(head + rest, text, len(plain + rest), view)
 
 

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from git_metadiff.model import Collision, Comparison, Edge, Hunk, Patchset, Release, Transition, Verdict, worst
-from git_metadiff.render.functions import function_of
+from git_metadiff.model import (
+    WORST_FIRST,
+    Collision,
+    Comparison,
+    Edge,
+    Hunk,
+    Patchset,
+    Release,
+    Transition,
+    Verdict,
+    worst,
+)
+from git_metadiff.render.functions import titles
 from git_metadiff.render.paint import quoted, readable
 from git_metadiff.render.view import View
 
@@ -32,10 +43,12 @@ class Lookup:
         self.changes = {hunk.id: comparison.fates.get(hunk.id, ()) for hunk in self.old.hunks}
         self.changes.update((hunk.id, comparison.origins.get(hunk.id, ())) for hunk in self.new.hunks)
         self.verdicts = {name: worst(verdicts) for name, verdicts in self.changes.items() if verdicts}
+        self.misplaced = {name for name, verdicts in self.changes.items() if misplaced(verdicts)}
         self.unplaced: dict[str, dict[int, str]] = defaultdict(dict)
         for item in transition.unplaced:
             self.unplaced[item.hunk][item.change] = item.reason
         self._numbers = {**_numbers(self.old), **_numbers(self.new)}
+        self._lines_after: dict[str, int] = {}
         self._edges: dict[str, list[Edge]] = defaultdict(list)
         for edge in comparison.edges:
             if edge.a in self.hunks or edge.b in self.hunks:
@@ -46,6 +59,13 @@ class Lookup:
     def same_release(self) -> bool:
         """Whether both patchsets stand on the same upstream tree."""
         return self.old_release.tree == self.new_release.tree
+
+    def names(self) -> str:
+        """`v1+p1 -> v2+p2`, or what two patchsets on one release are called."""
+        old, new = alias(self.transition.start), alias(self.transition.stop)
+        if self.same_release:
+            return f"{self.new_release.name}: {old} -> {new}"
+        return f"{self.old_release.name}+{old} -> {self.new_release.name}+{new}"
 
     def partners(self, name: str) -> list[tuple[Edge, Hunk]]:
         """The hunks of the other patchset that the hunk `name` corresponds to, best first."""
@@ -67,17 +87,37 @@ class Lookup:
 
     def title(self, name: str) -> str:
         """`p2 hunk 12`, with the name of the patch where there are several."""
-        hunk = self.hunks[name]
-        index, patchset = (self.transition.start, self.old) if name in self.olds else (self.transition.stop, self.new)
-        patch = f" {patchset.patches[hunk.patch].name}" if len(patchset.patches) > 1 else ""
-        return f"{alias(index)}{patch} hunk {self._numbers[name]}"
+        index = self.transition.start if name in self.olds else self.transition.stop
+        words = [alias(index), self.patch_name(self.hunks[name]), f"hunk {self._numbers[name]}"]
+        return " ".join(word for word in words if word)
 
-    def place(self, hunk: Hunk, line: int | None = None) -> str:
-        """`path:line  function` of a hunk, or of a line in it."""
-        number = hunk.old_start if line is None else line
-        where = quoted(hunk.path) + (f":{number}" if hunk.kind == "text" else "")
-        function = readable(function_of(hunk.section))
+    def place(self, hunk: Hunk, change: int = 0) -> str:
+        """`path:line  function` of a change of a hunk."""
+        where = quoted(hunk.path) + (f":{hunk.changes[change].old_start}" if hunk.kind == "text" else "")
+        function = self.function(hunk, change)
         return f"{where}  {function}" if function else where
+
+    def function(self, hunk: Hunk, change: int = 0) -> str:
+        """What a change stands in, for people; empty for file scope."""
+        if not hunk.old_start:  # a whole file is in no function
+            return ""
+        found = titles(hunk.path, hunk.section, hunk.body)
+        return readable(found[change]) if change < len(found) else ""
+
+    def patch_name(self, hunk: Hunk) -> str:
+        """The name of a hunk's patch, where its patchset has several; else empty."""
+        patchset = self.old if hunk.id in self.olds else self.new
+        return patchset.patches[hunk.patch].name if len(patchset.patches) > 1 else ""
+
+    def line_after(self, hunk: Hunk) -> int:
+        """The line (0-based) of the later downstream tree at which a hunk stands, where it has one patch."""
+        if not self._lines_after:
+            grown: dict[bytes, int] = defaultdict(int)
+            for other in sorted(self.new.hunks, key=lambda other: other.applied_start):
+                start = other.applied_start - (other.old_lines > 0)
+                self._lines_after[other.id] = start + grown[other.path]
+                grown[other.path] += other.new_lines - other.old_lines
+        return self._lines_after[hunk.id]
 
     def home(self, hunk: Hunk) -> bytes:
         """The path under which the later release knows a hunk: its partner's, where it has one."""
@@ -87,7 +127,7 @@ class Lookup:
     def word(self, hunk: Hunk) -> str:
         """The verdict in one word, `misplaced` being one; only a loss is worse."""
         word = self.verdict(hunk.id).word
-        return MISPLACED if word != "dropped" and misplaced(self.changes[hunk.id]) else word
+        return MISPLACED if word != "dropped" and hunk.id in self.misplaced else word
 
     def collisions(self, view: View) -> list[Collision]:
         """The collisions of which either side is inside the path limits."""
@@ -99,10 +139,21 @@ class Lookup:
         return [collision for collision in self.transition.collisions if passes(collision)]
 
     def once(self, olds: Iterable[Hunk], news: Iterable[Hunk]) -> Iterator[Hunk]:
-        """All old hunks and those new ones that have no partner: a pair counts once, by its fate, never by the milder
-        origin (a hunk that lost one of its changes is dropped, though what is left of it in the new patch is kept)."""
-        yield from olds
-        yield from (hunk for hunk in news if not self.partners(hunk.id))
+        """The hunks of two sides, each pair once, by its worse end.
+
+        A hunk that lost one of its changes is dropped, though what is left of it in the new patch is kept; one that
+        was kept and got a change more is new.
+        """
+        known = {hunk.id: hunk for side in (olds, news) for hunk in side}
+        for hunk in known.values():
+            partners = [self._rank(partner) for _, partner in self.partners(hunk.id) if partner.id in known]
+            best = min(partners, default=len(WORST_FIRST) + 1)
+            if self._rank(hunk) < best or (hunk.id in self.olds and self._rank(hunk) == best):
+                yield hunk
+
+    def _rank(self, hunk: Hunk) -> int:
+        word = self.verdict(hunk.id).word
+        return WORST_FIRST.index(word) if word else len(WORST_FIRST)
 
     def wanted(self, hunk: Hunk, view: View) -> bool:
         """Whether the path limits of the view let the hunk pass, under either of its names."""

@@ -8,10 +8,11 @@ from git_metadiff.errors import MetadiffError
 from git_metadiff.hunks import RawHunk
 from git_metadiff.model import Comparison, Edge, Hunk
 from git_metadiff.render import downstream
-from git_metadiff.render.labels import slot, told
+from git_metadiff.render.gutter import Lines, guttered, shortened
+from git_metadiff.render.labels import slot, told, words
 from git_metadiff.render.lookup import Lookup, lookups
-from git_metadiff.render.paint import ink, line, plural, quoted
-from git_metadiff.render.sections import FileDiff
+from git_metadiff.render.paint import hunk_header, ink, line, plural, quoted
+from git_metadiff.render.sections import FileDiff, read_sections
 from git_metadiff.render.upstream import LONG, Upstream, cut, holds, hunk_lines, parse_id
 from git_metadiff.render.view import Reader, View
 
@@ -46,14 +47,14 @@ def _shown(comparison: Comparison, hunk: Hunk, view: View, reader: Reader) -> It
         if at == 0:
             yield line(ink(view, "meta", f"hunk {hunk.id}  {lookup.place(hunk)}  ({lookup.title(hunk.id)})"))
             yield from _facts(hunk, comparison.superseded.get(hunk.id))
-            yield from downstream.hunk_lines(lookup, hunk, view, reader)
+            yield from shortened(view, downstream.hunk_lines(lookup, hunk, view, reader), LONG)
         yield from _story(lookup, hunk, view, reader)
 
 
 def _facts(hunk: Hunk, later: str | None) -> Iterator[bytes]:
     if hunk.kind != "text":
         yield line(f"  {hunk.kind}: {hunk.essence}")
-    if hunk.applied_start != hunk.old_start:
+    if hunk.applied_start != hunk.old_start and hunk.old_lines:
         yield line(f"  applied at line {hunk.applied_start} (offset {hunk.applied_start - hunk.old_start:+d})")
     if hunk.fuzz:
         yield line(f"  applied with fuzz {hunk.fuzz}: {plural(hunk.fuzz, 'line')} of context at each end did not fit")
@@ -76,6 +77,7 @@ def _story(lookup: Lookup, hunk: Hunk, view: View, reader: Reader) -> Iterator[b
     for edge, partner in partners:
         yield b"\n"
         yield from _partner(lookup, edge, partner, view, reader)
+    yield from _difference(lookup, hunk, view)
     if not partners:
         yield line(f"no partner in {'the later' if is_old else 'the earlier'} patchset")
     yield from _upstream_there(lookup, hunk, [partner for _, partner in partners], view, reader)
@@ -89,7 +91,8 @@ def _changes(lookup: Lookup, hunk: Hunk, is_old: bool) -> Iterator[bytes]:
     for at, (change, verdict) in enumerate(zip(hunk.changes, verdicts, strict=False)):
         in_p = ("  in P" if placed[at] else "  not in P") if at < len(placed) else ""
         size = f"+{len(change.added)} -{len(change.removed)}"
-        yield line(f"  change {at + 1} at line {change.old_start} ({size}): {told(verdict)}{in_p}")
+        said = words(verdict) if verdict.text == lookup.verdict(hunk.id).text else told(verdict)
+        yield line(f"  change {at + 1} at line {change.old_start} ({size}): {said}{in_p}")
 
 
 def _in_p(lookup: Lookup, hunk: Hunk) -> Iterator[bytes]:
@@ -102,8 +105,18 @@ def _in_p(lookup: Lookup, hunk: Hunk) -> Iterator[bytes]:
     else:
         out = [at for at, is_placed in enumerate(placed) if not is_placed]
         # Without an entry in `unplaced` nothing was refused: U2 holds the effect, or a later patch took the lines out.
-        why = ", ".join(f"change {at + 1}: {reasons.get(at) or _unrefused(lookup, hunk, at)}" for at in out)
-        yield line(f"in P: {'no' if len(out) == len(placed) else 'in part'} ({why})")
+        why = {at: _in_words(reasons[at]) if at in reasons else _unrefused(lookup, hunk, at) for at in out}
+        if len(placed) == 1:
+            yield line(f"in P: no, {why[0]}")
+        else:
+            told = "; ".join(f"change {at + 1}: {text}" for at, text in why.items())
+            yield line(f"in P: {'no' if len(out) == len(placed) else 'in part'} ({told})")
+
+
+def _in_words(code: str) -> str:
+    from git_metadiff.port import REASONS
+
+    return REASONS.get(code, code)
 
 
 def _unrefused(lookup: Lookup, hunk: Hunk, change: int) -> str:
@@ -117,7 +130,29 @@ def _partner(lookup: Lookup, edge: Edge, partner: Hunk, view: View, reader: Read
     title = f"partner {partner.id}  {lookup.place(partner)}  ({lookup.title(partner.id)})"
     yield line(ink(view, "meta", title))
     yield line(f"  {edge.kind}, similarity {edge.similarity:.4g}, evidence: {', '.join(edge.evidence) or 'none'}")
-    yield from downstream.hunk_lines(lookup, partner, view, reader)
+    yield from shortened(view, downstream.hunk_lines(lookup, partner, view, reader), LONG)
+
+
+def _difference(lookup: Lookup, hunk: Hunk, view: View) -> Iterator[bytes]:
+    """What of the interdiff belongs to the hunk: for an edited pair, what its author changed."""
+    mine = [found for found in lookup.transition.interdiff_hunks if hunk.id in found.hunks]
+    places = {(found.path, found.old_start, found.new_start) for found in mine}
+    paths = {found.path for found in mine}
+    files = [file for file in read_sections(lookup.transition.interdiff) if file.path in paths] if mine else []
+    found = [(file, change) for file in files for change in file.hunks if (file.path, *_starts(change)) in places]
+    if not found:
+        return
+    yield b"\n"
+    yield line(f"{ink(view, 'downstream', 'in the interdiff')}: {plural(len(found), 'hunk')}")
+    for file, change in found:
+        upstream = Lines(lookup.transition.upstream_lines.get(file.path, ()))
+        yield hunk_header(view, change)
+        first = change.new_start - (change.new_lines > 0)
+        yield from shortened(view, guttered(view, change.body, first, upstream), LONG)
+
+
+def _starts(change: RawHunk) -> tuple[int, int]:
+    return change.old_start, change.new_start
 
 
 def _upstream_there(lookup: Lookup, hunk: Hunk, partners: list[Hunk], view: View, reader: Reader) -> Iterator[bytes]:

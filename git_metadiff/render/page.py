@@ -108,7 +108,7 @@ class _Page:
     def _folds(self, folded: list[RawHunk]) -> Iterator[str]:
         limits = sum(id(hunk) in self._folded.limits for hunk in folded)
         if limits:
-            why = "downstream carries them unchanged, P could not hold them"
+            why = "downstream carries them unchanged, P holds them elsewhere or not at all"
             yield f"{plural(limits, 'hunk')} folded: {why} (--all shows them)"
         swept = Counter(self._folded.swept[id(hunk)] for hunk in folded if id(hunk) in self._folded.swept)
         for (old, new), number in swept.items():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from git_metadiff.model import WORST_FIRST, Comparison, Hunk, Patch
+from git_metadiff.render.head import certificate
 from git_metadiff.render.labels import SLOTS, WARNED
 from git_metadiff.render.lookup import MISPLACED, Lookup, lookups
 from git_metadiff.render.paint import ink, line
@@ -13,6 +15,11 @@ from git_metadiff.render.view import View
 
 #: From worst to best, a hunk in the wrong place right behind a lost one.
 WORST_WORDS = ("dropped", MISPLACED, *WORST_FIRST[1:])
+
+#: A patch without hunks.
+EMPTY = "empty"
+#: A patch that is named by its commit says nothing by that.
+COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
 Row = tuple[tuple[int, ...], tuple[int, ...]]
 
@@ -25,17 +32,23 @@ def series(comparison: Comparison, view: View) -> Iterator[bytes]:
 
 def _transition(lookup: Lookup, view: View) -> Iterator[bytes]:
     olds, news = _by_patch(lookup.old.hunks), _by_patch(lookup.new.hunks)
-    yield line(ink(view, "meta", f"{len(lookup.old.patches)} -> {len(lookup.new.patches)} patches"))
+    counts = f"{len(lookup.old.patches)} -> {len(lookup.new.patches)} patches"
+    yield line(f"{ink(view, 'meta', lookup.names())}   {counts}   {certificate(lookup, view)}")
     rows = [row for row in rows_of(lookup) if _wanted(lookup, row, olds, news, view)]
     widths = [max([3, *(len(_numbers(row[side])) for row in rows)]) for side in (0, 1)]
     yield line(f" {'old':>{widths[0]}}  {'new':>{widths[1]}}")
+    found: Counter[str] = Counter()
     for row in rows:
         hunks = [hunk for index in row[0] for hunk in olds[index]], [hunk for index in row[1] for hunk in news[index]]
         word, told = _verdict(lookup, *hunks)
+        found[word] += 1
         shown = word.upper() if word in ("dropped", MISPLACED) else word
         slot = "warn" if word in (*WARNED, MISPLACED) else SLOTS.get(word, "")
         numbers = f" {_numbers(row[0]):>{widths[0]}}  {_numbers(row[1]):>{widths[1]}}"
         yield line(f"{numbers}  {ink(view, slot, f'{shown:<9}')}  {_names(lookup, row)}{told}")
+    if len(rows) > 1:
+        said = [f"{found[word]} {word}" for word in (*WORST_WORDS, EMPTY) if found[word]]
+        yield line(f"in all: {', '.join(said)}")
 
 
 def rows_of(lookup: Lookup) -> list[Row]:
@@ -73,7 +86,7 @@ def _verdict(lookup: Lookup, olds: list[Hunk], news: list[Hunk]) -> tuple[str, s
     found = Counter(lookup.word(hunk) for hunk in lookup.once(olds, news))
     ranked = [word for word in WORST_WORDS if found[word]]
     if not ranked:
-        return "empty", ""
+        return EMPTY, ""
     # A new hunk in a patch that lived on is an edit of the patch.
     word = "edited" if ranked[0] == "new" and olds else ranked[0]
     told = ", ".join(f"{found[name]} {name}" for name in ranked)
@@ -94,4 +107,4 @@ def _names_of(patches: Sequence[Patch], indexes: tuple[int, ...]) -> str:
 
 
 def _patch_name(patch: Patch) -> str:
-    return f"{patch.name}  {patch.subject}" if patch.subject and patch.subject != patch.name else patch.name
+    return f"{patch.name} {patch.subject}" if patch.subject and COMMIT.fullmatch(patch.name) else patch.name

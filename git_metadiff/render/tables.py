@@ -14,12 +14,14 @@ from git_metadiff.render.paint import ink, line, plural, quoted
 from git_metadiff.render.sections import FileDiff, read_sections
 from git_metadiff.render.view import View
 
-#: The columns of `--stat`, worst news first.
-COLUMNS = ("dropped", "misplaced", "ambiguous", "orphaned", "edited", "moved", "absorbed", "new")
+#: What `--stat` names behind the graph, worst news first.
+NAMED = ("dropped", "misplaced", "ambiguous", "orphaned", "edited", "moved", "absorbed", "new")
 #: What a file must be shown for even if the interdiff has no line of it.
 LOSSES = ("dropped", "misplaced", "ambiguous", "orphaned")
 SMALLEST_GRAPH = 6
 SMALLEST_NAME = 40
+#: Room that the words behind the graph get; a few longer ones run over the width.
+WORDS = 22
 
 
 class _Row:
@@ -33,7 +35,7 @@ class _Row:
 
 
 def stat(comparison: Comparison, view: View) -> Iterator[bytes]:
-    """`git diff --stat` of the interdiff, with a column for each fate and origin that is more than kept."""
+    """`git diff --stat` of the interdiff, and behind it how many hunks have a fate or origin that is more than kept."""
     for lookup in lookups(comparison):
         files = wanted_files(read_sections(lookup.transition.interdiff), view)
         found = _words(lookup, view)
@@ -63,27 +65,25 @@ def _words(lookup: Lookup, view: View) -> dict[bytes, Counter[str]]:
 def _graph(rows: list[_Row], view: View) -> Iterator[bytes]:
     if not rows:
         return
-    columns = [word for word in COLUMNS if any(row.words[word] for row in rows)]
-    tail = sum(len(word) + 2 for word in columns)
+    tail = min(WORDS, max(len(_told(row, View())) for row in rows)) + 2
     numbers = max(len("Bin") if row.binary else len(str(row.added + row.removed)) for row in rows)
     names = min(
         max(len(row.name) for row in rows), max(SMALLEST_NAME, view.width - numbers - tail - 5 - SMALLEST_GRAPH)
     )
     most = max(row.added + row.removed for row in rows)
     room = min(max(SMALLEST_GRAPH, view.width - names - numbers - tail - 5), most)
-    yield line(" " * (names + numbers + room + 5) + "".join(f"  {word}" for word in columns))
     for row in rows:
         number = "Bin" if row.binary else str(row.added + row.removed)
         plus, minus = _scaled(row, room, most)
         bar = ink(view, "new", "+" * plus) + ink(view, "old", "-" * minus) + " " * (room - plus - minus)
         name = row.name if len(row.name) <= names else "..." + row.name[len(row.name) - names + 3 :]
-        cells = "".join(_cell(row.words[word], word, view) for word in columns)
-        yield line(f" {name:<{names}} | {number:>{numbers}} {bar}{cells}".rstrip())
+        yield line(f" {name:<{names}} | {number:>{numbers}} {bar}  {_told(row, view)}".rstrip())
 
 
-def _cell(number: int, word: str, view: View) -> str:
-    text = f"  {number or '':>{len(word)}}"
-    return ink(view, "warn", text) if number and word in LOSSES else text
+def _told(row: _Row, view: View) -> str:
+    """`1 dropped, 2 edited`."""
+    said = [(word, f"{row.words[word]} {word}") for word in NAMED if row.words[word]]
+    return ", ".join(ink(view, "warn", text) if word in LOSSES else text for word, text in said)
 
 
 def _scaled(row: _Row, room: int, most: int) -> tuple[int, int]:

@@ -179,11 +179,9 @@ class _Gzip:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         while True:
-            piece = self._raw.decompress(data, CHUNK)
-            yield piece
+            yield self._raw.decompress(data, CHUNK)
             data = self._raw.unconsumed_tail
-            # zlib may hold back output although it took all of its input
-            if self._raw.eof or (not data and len(piece) < CHUNK):
+            if not data:  # output that zlib still holds comes with the stream's trailer
                 return
 
 

@@ -17,7 +17,7 @@ complete -c git -n $seen -l trace -r -d 'what upstream and downstream changed in
 complete -c git -n $seen -l json -d 'everything that was found, as JSON'
 complete -c git -n $seen -s U -l unified -x -d 'lines of context (default: 3)'
 complete -c git -n $seen -s W -l function-context -d 'show whole functions as context'
-complete -c git -n $seen -l all -d 'show generated and data files, and sweeps, in full'
+complete -c git -n $seen -l all -d 'show in full what views collapse, fold or cut'
 complete -c git -n $seen -l color -a 'always never auto' -d 'when to use colour: always, never or auto'
 complete -c git -n $seen -l no-color -d 'the same as --color=never'
 complete -c git -n $seen -l exit-code -d 'exit with 1 if the interdiff is not empty'
