@@ -19,6 +19,7 @@ from git_metadiff.hunks import FilePatch, RawHunk, Scanner, apply_delta, digest
 from git_metadiff.lines import blob_id, join_lines, split_lines
 from git_metadiff.locate import Found, Locator, image_of
 from git_metadiff.model import Hunk, Notice, Patch
+from git_metadiff.repeats import Done, Key, Repeats, key_of
 from git_metadiff.targets import Target, check_path, levels_for, parents, resolve, show
 from git_metadiff.traces import Authored, FileTrace, Ledger
 
@@ -98,6 +99,7 @@ class Applier:
     """Applies the patches of one patchset in order.
 
     `index` is the patchset's place among the patchsets; of the files in `keep` the lines before and after are kept.
+    `repeats` is shared by the patchsets of one comparison.
     """
 
     def __init__(
@@ -109,7 +111,9 @@ class Applier:
         *,
         partial: bool,
         keep: Container[bytes] = (),
+        repeats: Repeats | None = None,
     ) -> None:
+        self.repeats = repeats if repeats is not None else Repeats()
         self.base = base
         self.index = index
         self.objects = objects
@@ -139,6 +143,7 @@ class Applier:
     def _run(self, patches: Sequence[Read]) -> Applied:
         #: How many sections to come may touch a file, by the last part of their names.
         self.remaining = Counter(tail for patch in patches for file in patch.files for tail in name_tails(file))
+        self.single = self.remaining.copy()
         for number, patch in enumerate(patches):
             self._patch(number, patch)
         for trace in self.done.traces:
@@ -218,7 +223,8 @@ class Applier:
         tree, asked = self.done.tree, dict[bytes, Target]()
         for target in targets:
             old = target.old
-            if old in tree and old not in self.where and tree[old][0] != SUBMODULE:
+            known = self._key(target) is not None and self._repeated(target) is not None
+            if old in tree and old not in self.where and tree[old][0] != SUBMODULE and not known:
                 asked.setdefault(old, target)
         contents = self.objects.read_many([tree[old][1] for old in asked])
         for target in targets:
@@ -258,12 +264,41 @@ class Applier:
         if problem:
             self._refuse(target, f"{show(target.path)} {problem}")
             return
+        known = self._repeated(target)
+        if known is not None:
+            self._repeat(target, known)
+            return
+        key, told = self._key(target), len(self.done.notices)
         trace = self._open(target, content)
-        before = len(self.done.hunks)
+        before, first = len(self.done.hunks), len(self.done.authored)
         if patch.lineless and not self._lineless(target, trace):
             return
         self._text_hunks(target, trace)
         self._settle(target, trace, changed=len(self.done.hunks) > before)
+        if key is not None and told == len(self.done.notices) and len(self.done.authored) > first:
+            self.repeats.remember(key, trace, self.done.hunks[before:], self.done.authored[first:])
+
+    def _key(self, target: Target) -> Key | None:
+        """What decides the result of a section, where it is all that this patchset does to a file."""
+        old = target.old
+        if old is None or old in self.where or old in self.keep or old not in self.done.tree:
+            return None
+        return key_of(target, self.done.tree[old]) if self.single[tail_of(old)] == 1 else None
+
+    def _repeated(self, target: Target) -> Done | None:
+        key = self._key(target)
+        return self.repeats.find(key) if key is not None else None
+
+    def _repeat(self, target: Target, known: Done) -> None:
+        """Do to a file what an earlier patchset did to the same content by the same hunks."""
+        path = target.path
+        trace = FileTrace(path, path, known.trace.mode, known.trace.target)
+        self.ledger.repeat(self.step.number, target.patch.hunks, trace, known.trace, known.hunks, known.authored)
+        self.where[path] = trace
+        self.done.traces.append(trace)
+        assert trace.mode is not None
+        self.step.touched.setdefault(path, True)
+        self.done.tree[path] = (trace.mode, trace.target)
 
     def _problem(self, target: Target) -> str:
         """Why a file cannot be patched at all, in words; empty if it can."""

@@ -40,6 +40,7 @@ from git_metadiff.model import (
 )
 from git_metadiff.ownership import OwnedRun, Ownership
 from git_metadiff.port import Port, Trees, port
+from git_metadiff.repeats import Repeats
 from git_metadiff.sections import Sections
 from git_metadiff.sources import PatchsetSource, ReleaseSource, find_patchset, find_release, import_release
 from git_metadiff.sources.patchset import check_counts
@@ -195,10 +196,11 @@ def apply_all(job: Job) -> None:
         files = list_tree(job.scratch, tree) if at == 0 else list_next(job.scratch, job.files[-1], before, tree)
         job.files.append(files if at == 0 or tree != before else job.files[-1])
     moved = [{path for path in set(old) & set(new) if old[path] != new[path]} for old, new in pairwise(job.files)]
+    repeats = Repeats()
     for at, source in enumerate(job.sources):
         job.tell("applying " + source.name, at, len(job.sources))
         keep = {path for step in moved[max(at - 1, 0) : at + 1] for path in step}
-        applier = Applier(job.files[at], at, job.objects, job.writer, partial=job.partial, keep=keep)
+        applier = Applier(job.files[at], at, job.objects, job.writer, partial=job.partial, keep=keep, repeats=repeats)
         job.applied.append(applier.run(source.texts))
 
 

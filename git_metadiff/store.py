@@ -18,8 +18,8 @@ from git_metadiff.model import Comparison
 
 BRANCHES = ("upstream", "downstream", "comparison")
 LAST_FILE = "metadiff-last"
-#: A larger comparison is no comparison: the largest known takes a hundredth of this.
-LARGEST = 1 << 30
+#: A larger comparison is no comparison: a kernel patch of 6,000 hunks takes 10 MB.
+LARGEST = 1 << 28
 AGAIN = "make it again with 'git metadiff U1 U2 --patches P1 P2'"
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from git_metadiff.hunks import RawHunk, changes_of, digest
+from git_metadiff.hunks import NO_NEWLINE, RawHunk, changes_of, digest
 from git_metadiff.model import Change, Hunk, Range
 
 #: Runs of lines: (length, first line in U) or (length, -1 - serial of the change that owns them).
@@ -47,6 +47,10 @@ class FileTrace:
         """Replace `removed` lines from `place` on by those that change `serial` adds; return the runs taken out."""
         assert self.lines is not None
         self.lines[place : place + removed] = added
+        for at in (place - 1, place + len(added) - 1):
+            # As GNU patch does it: a line that was or should be the last one, and is not, gets its newline.
+            if 0 <= at < len(self.lines) - 1 and self.lines[at].endswith(NO_NEWLINE):
+                self.lines[at] = self.lines[at].removesuffix(NO_NEWLINE)
         before, rest = cut_runs(self.runs, place)
         out, after = cut_runs(rest, removed)
         self.runs = [*before, (len(added), -1 - serial), *after] if added else before + after
@@ -117,6 +121,26 @@ class Ledger:
         ordinal = self._ordinals[key]
         self._ordinals[key] += 1
         return digest(key.encode(), b"%d" % ordinal) if ordinal else key
+
+    def repeat(
+        self,
+        patch: int,
+        raws: Sequence[RawHunk],
+        trace: FileTrace,
+        before: FileTrace,
+        hunks: Sequence[Hunk],
+        authored: Sequence[Authored],
+    ) -> None:
+        """Add hunks that an earlier patchset applied to the same content: its trace is `before`, ours is `trace`."""
+        shift = len(self.authored) - authored[0].serial
+        first = len(self.hunks) - authored[0].hunk
+        for raw, hunk in zip(raws, hunks, strict=True):
+            self.record(patch, trace.path, None, raw, hunk.applied_start)
+        for one in authored:
+            self.authored.append(
+                Authored(one.serial + shift, one.hunk + first, one.change, trace, one.at, list(one.removed))
+            )
+        trace.runs = [(length, start if start >= 0 else start - shift) for length, start in before.runs]
 
     def edit(self, trace: FileTrace, hunk: Hunk, place: int) -> int:
         """Put the changes of the last hunk, whose old lines begin at `place`; return by how much the file grows."""
