@@ -15,11 +15,17 @@ def unzstd(data: bytes) -> bytes:
     """Decompress zstd frames."""
     import zstandard
 
-    reader = zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True)
-    try:
-        return reader.read()
-    except zstandard.ZstdError as error:
-        raise OSError(str(error)) from error
+    parts = []
+    while data:
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        try:
+            parts.append(frame.decompress(data))
+        except zstandard.ZstdError as error:
+            raise OSError(str(error)) from error
+        if not frame.eof:  # stream_reader would end here without a word
+            raise EOFError("the last frame is cut off")
+        data = frame.unused_data
+    return b"".join(parts)
 
 
 MAGIC: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
