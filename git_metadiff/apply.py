@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from git_metadiff.errors import MetadiffError
 from git_metadiff.git import CatFile, FastImport, delete, modify
-from git_metadiff.hunks import FilePatch, RawHunk, Scanner, apply_delta, digest
+from git_metadiff.hunks import NO_NEWLINE, FilePatch, RawHunk, Scanner, apply_delta, digest
 from git_metadiff.lines import blob_id, join_lines, split_lines
 from git_metadiff.locate import Found, Locator, image_of
 from git_metadiff.model import Hunk, Notice, Patch
@@ -66,6 +66,7 @@ class Read:
     files: list[FilePatch]
     message: bytes
     notes: list[tuple[str, int, str]]
+    zero: bool  # made without context
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Step:
     name: str
     level: int
     partial: bool
+    zero: bool = False  # made without context
     leaving: set[bytes] = field(default_factory=set)  # names that the patch frees
     rewritten: set[bytes] = field(default_factory=set)  # names that get another content beside being renamed
     held: dict[bytes, Held] = field(default_factory=dict)
@@ -160,7 +162,7 @@ class Applier:
         plan = [text.strip] if text.strip is not None else plan_levels(patch.files, self.done.tree)
         tried = self.tried[number]
         last = tried + 1 == len(plan)
-        self.step = Step(number, text.name, plan[tried], self.partial and last)
+        self.step = Step(number, text.name, plan[tried], self.partial and last, patch.zero)
         try:
             self._tell_input(patch, plan, tried)
             self._sections(patch.files)
@@ -391,7 +393,7 @@ class Applier:
         if not target.patch.hunks:
             return
         assert trace.lines is not None
-        step, locator = self.step, Locator(trace.lines)
+        step, locator = self.step, Locator(trace.lines, zero=self.step.zero)
         for order, raw in enumerate(target.patch.hunks, 1):
             image = image_of(raw)
             found = locator.find(image)
@@ -404,6 +406,8 @@ class Applier:
             hunk = self.ledger.record(step.number, target.path, other_name(target), raw, start, fuzz=found.fuzz)
             growth = self.ledger.edit(trace, hunk, found.place)
             locator.put(image, found.place, growth)
+            if found.cuts_end:
+                trace.lines[-1] += NO_NEWLINE
 
     def _no_place(self, target: Target, order: int, line: int) -> None:
         name, path = self.step.name, show(target.path)
@@ -483,7 +487,14 @@ def read_patch(text: PatchText) -> Read:
     notes = scanner.notes
     if not files and text.data.strip():
         notes = [*notes, ("ignored", 1, "there is no diff in this patch")]
-    return Read(text, files, scanner.message(), notes)
+    zero = not any(has_context(hunk) for file in files for hunk in file.hunks)
+    return Read(text, files, scanner.message(), notes, zero)
+
+
+def has_context(hunk: RawHunk) -> bool:
+    """Whether a hunk begins or ends with context."""
+    ends = hunk.body[-2:] if hunk.body[-1][:1] == b"\\" else hunk.body[-1:]
+    return b" " in (hunk.body[0][:1], ends[0][:1])
 
 
 def plan_levels(files: Sequence[FilePatch], tree: Container[bytes]) -> list[int]:

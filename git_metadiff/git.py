@@ -13,6 +13,7 @@ import errno
 import fcntl
 import os
 import queue
+import re
 import shutil
 import signal
 import subprocess
@@ -81,7 +82,7 @@ def sealed_environment(environ: Mapping[str, str]) -> dict[str, str]:
         GIT_CONFIG_NOSYSTEM="1",
         GIT_CONFIG_GLOBAL=os.devnull,
         GIT_ATTR_NOSYSTEM="1",
-        GIT_GRAFT_FILE=os.devnull,
+        GIT_GRAFT_FILE=f"{os.devnull}/none",  # git would give advice about one that exists
         GIT_NO_REPLACE_OBJECTS="1",
         GIT_TERMINAL_PROMPT="0",
         GIT_OPTIONAL_LOCKS="0",
@@ -158,15 +159,17 @@ class Git:
                 cwd=self.git_dir,
                 check=False,
             )
-        if done.returncode == -signal.SIGINT:  # of a Ctrl-C, which is about to reach us too
-            raise KeyboardInterrupt
-        return GitResult(done.returncode, done.stdout, done.stderr)
+        pass_on(done.returncode)
+        result = GitResult(done.returncode, done.stdout, done.stderr)
+        if result.status != 0 and index is not None and is_full(self.git_dir):  # no answer about what is in it
+            raise git_failed(self, arguments, result)
+        return result
 
     def run(self, *arguments: str | bytes, stdin: bytes = b"", index: Path | None = None) -> bytes:
         """Run git and return its standard output; a failure is fatal."""
         result = self.try_run(*arguments, stdin=stdin, index=index)
         if result.status != 0:
-            raise git_failed(arguments, result)
+            raise git_failed(self, arguments, result)
         return result.out
 
     def text(self, *arguments: str | bytes, stdin: bytes = b"", index: Path | None = None) -> str:
@@ -187,7 +190,18 @@ class Git:
 
     def resolve(self, revision: str, kind: str = "commit") -> str | None:
         """The id of `revision` peeled to `kind`, or None if it names none; a broken repository is fatal."""
-        return self._parse(f"{revision}^{{{kind}}}")
+        found = self._parse(f"{revision}^{{{kind}}}")
+        if found is None and not re.fullmatch(r"[0-9a-f]{40,64}", revision):
+            self._check_there(revision)
+        return found
+
+    def _check_there(self, revision: str) -> None:
+        """Raise MetadiffError if `revision` names an object that cannot be read, and so none of the wrong kind."""
+        oid = self._parse(revision)
+        if oid is not None:
+            said = self.try_run("cat-file", "--batch-check=%(objecttype)", stdin=f"{oid}^{{}}\n".encode()).out.strip()
+            if said not in (b"tree", b"blob"):
+                raise MetadiffError(f"'{revision}' names {oid}, which is missing or damaged", FSCK)
 
     def ref(self, name: str) -> str | None:
         """The id that a ref holds, whether or not the object is there; None if there is no such ref."""
@@ -197,7 +211,7 @@ class Git:
         arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", revision)
         result = self.try_run(*arguments)
         if result.status > 1 and b"fatal: " in result.err:
-            raise git_failed(arguments, result)
+            raise git_failed(self, arguments, result)
         return result.out.decode().strip() if result.status == 0 else None
 
     def fetch_missing(self, names: Iterable[str]) -> None:
@@ -254,35 +268,59 @@ def uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-FULL = ("no space left", "disk quota exceeded", "file too large")
+def pass_on(status: int) -> None:
+    """End as a git process did that was interrupted: such a signal was meant for the whole group, so for us too."""
+    if status == -signal.SIGINT:
+        raise KeyboardInterrupt
+    if -status in HELD:
+        raise SystemExit(128 - status)
+
+
+FULL = ("no space left", "out of diskspace", "disk quota exceeded")
 FREE_SPACE = "free some disk space and run the command again; nothing was changed"
+FILE_SIZE = "raise the limit of file sizes (ulimit -f)"
 WRITE_ACCESS = "git metadiff needs write access to the repository"
 FSCK = "check the repository with 'git fsck', then run the command again"
 
 
-def git_failed(arguments: Sequence[str | bytes], result: GitResult) -> MetadiffError:
+def is_full(folder: Path) -> bool:
+    """Whether nothing more can be written there; git does not always say that this was the reason."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < 1 << 14 or 0 == disk.f_favail < disk.f_files
+
+
+def git_failed(git: Git, arguments: Sequence[str | bytes], result: GitResult) -> MetadiffError:
     """The error for a git process that failed where it never should, or because the machine is out of something."""
     words = result.complaint()
     name = next((os.fsdecode(word) for word in arguments if not os.fsdecode(word).startswith("-")), "git")
     everything = os.fsdecode(result.err).lower()
-    if any(sign in everything for sign in FULL):
+    if any(sign in everything for sign in FULL) or is_full(git.git_dir):
         return MetadiffError(f"git {name}: {words}", FREE_SPACE)
-    if result.status == -signal.SIGXFSZ:
-        return MetadiffError(f"git {name}: a file grew too large", "raise the limit of file sizes (ulimit -f)")
+    if result.status == -signal.SIGXFSZ or "file too large" in everything:
+        return MetadiffError(f"git {name}: a file grew too large", FILE_SIZE)
     if result.status == -signal.SIGKILL or "out of memory" in everything:
         return MetadiffError(f"git {name}: {words}", "out of memory, it seems: run it on a machine with more")
     if "permission denied" in everything or "read-only" in everything:
         return MetadiffError(f"git {name}: {words}", WRITE_ACCESS)
+    if "promisor" in everything:
+        return MetadiffError(f"git {name}: {words}", "this is a partial clone: its remote must be reachable")
     return MetadiffError(f"git {name} failed: {words}", FSCK)
 
 
 def write_failed(path: Path | str | bytes, error: OSError) -> MetadiffError:
     """The error for a file or folder of the repository that cannot be written."""
     hint = "check that this folder still exists, and the disk that it is on"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         hint = FREE_SPACE
+    elif error.errno == errno.EFBIG:
+        hint = FILE_SIZE
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         hint = WRITE_ACCESS
+    elif error.errno in (errno.EMFILE, errno.ENFILE):
+        hint = "raise the limit of open files (ulimit -n)"
     return MetadiffError(f"cannot write to {os.fsdecode(path)}: {error.strerror}", hint)
 
 
@@ -312,7 +350,7 @@ class Child:
         self._process = git.popen(*arguments, stderr=self._errors)
         assert self._process.stdin is not None and self._process.stdout is not None
         self.input, self.output = self._process.stdin, self._process.stdout
-        self._name = arguments[0]
+        self._git, self._name = git, arguments[0]
 
     def wait(self) -> int:
         """Wait until it has ended by itself; its exit status."""
@@ -327,10 +365,9 @@ class Child:
     def failed(self) -> MetadiffError:
         """The error for its early end."""
         status = self.wait()
-        if status == -signal.SIGINT:
-            raise KeyboardInterrupt
+        pass_on(status)
         self._errors.seek(0)
-        return git_failed([self._name], GitResult(status, b"", self._errors.read()))
+        return git_failed(self._git, [self._name], GitResult(status, b"", self._errors.read()))
 
     def end(self) -> None:
         """Kill it, close everything, and wait."""
@@ -926,7 +963,7 @@ def update_refs(user: Git, updates: Mapping[str, tuple[str | None, str | None]])
         raise MetadiffError(
             f"git update-ref: {words}", "another git process holds this lock, or left it behind: wait, or remove it"
         )
-    raise git_failed(["update-ref"], result)
+    raise git_failed(user, ["update-ref"], result)
 
 
 def broken_refs(user: Git, folder: str) -> set[str]:

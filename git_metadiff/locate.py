@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from git_metadiff.hunks import RawHunk, prefixes_of
+from git_metadiff.hunks import NO_NEWLINE, RawHunk, prefixes_of
 
 MAX_FUZZ = 2
 
@@ -25,11 +25,6 @@ class Image:
     leading: int  # context lines before its first change
     trailing: int  # context lines after its last
 
-    @property
-    def bare(self) -> bool:
-        """Whether it has no context at either end, as `diff -U0` writes it."""
-        return self.leading == self.trailing == 0
-
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -38,6 +33,7 @@ class Found:
     place: int  # 0-based line of the file, as patched so far, of the hunk's first line (left out by fuzz or not)
     fuzz: int = 0
     by_git: bool = True  # git finds it too
+    cuts_end: bool = False  # the file loses the newline at its end, of which the hunk's context knows nothing
 
 
 @dataclass(slots=True)
@@ -57,10 +53,14 @@ def image_of(hunk: RawHunk) -> Image:
 
 
 class Locator:
-    """Finds places for the hunks of one file in the order of the patch. `lines` change as the caller puts hunks."""
+    """Finds places for the hunks of one file in the order of the patch. `lines` change as the caller puts hunks.
 
-    def __init__(self, lines: list[bytes]) -> None:
+    `zero` tells that no hunk of the patch has context: then they are placed as by `git apply --unidiff-zero`.
+    """
+
+    def __init__(self, lines: list[bytes], *, zero: bool = False) -> None:
         self.lines = lines
+        self.zero = zero
         self._puts: list[Put] = []
         self._end = 0  # where the last of them ends
         self._growth = 0  # of all of them
@@ -97,15 +97,23 @@ class Locator:
     def _find_as_git(self, image: Image) -> Found | None:
         raw, old = image.hunk, image.old
         last = len(self.lines) - len(old)
-        at_start = raw.old_start == 0 or (raw.old_start == 1 and not image.bare)
-        at_end = image.trailing == 0 and not image.bare
+        at_start = raw.old_start == 0 or (raw.old_start == 1 and not self.zero)
+        at_end = image.trailing == 0 and not self.zero
         guess = max(raw.new_start - 1, 0)
         for place in places(self.lines, old, guess, last if at_end else 0, 0 if at_start else last):
             if self._free(place, len(old)):
-                # Without context git is strict or, with --unidiff-zero, takes any place: one off the mark is told.
-                sure = not image.bare or place in (guess, guess + (raw.new_lines == 0)) or len(old) == len(self.lines)
-                return Found(place, 0, sure)
-        return None
+                # A place off the mark is told where no context speaks for it.
+                return Found(place, 0, not self.zero or place in (guess, guess + (raw.new_lines == 0)))
+        return self._find_cut(image, 0 if at_start else last)
+
+    def _find_cut(self, image: Image, high: int) -> Found | None:
+        """git also takes a hunk whose context ends without a newline to the end of a file that has one."""
+        last = len(self.lines) - len(image.old)
+        if not image.trailing or not image.old[-1].endswith(NO_NEWLINE) or not 0 <= last <= high:
+            return None
+        old = [*image.old[:-1], image.old[-1].removesuffix(NO_NEWLINE)]
+        fits = self.lines[last:] == old and self._free(last, len(old))
+        return Found(last, cuts_end=True) if fits else None
 
     def _free(self, place: int, size: int) -> bool:
         """Whether no earlier hunk has written any of these lines."""

@@ -129,6 +129,22 @@ def test_verdicts_of_a_chain() -> None:
     assert hunks["a1"]["superseded"] == "a2" and hunks["a2"]["superseded"] is None
 
 
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        (b"static u64 xen_read_msr_safe(unsigned int msr, int *err)", "xen_read_msr_safe"),
+        (b"struct task_struct {", "struct task_struct {"),
+        (b"", ""),
+    ],
+)
+def test_section_is_the_name_of_the_function(section: bytes, expected: str) -> None:
+    whole = chain()
+    hunk = make_hunk("a1", 0, section=section)
+    old = replace(whole.patchsets[0], hunks=(hunk, *whole.patchsets[0].hunks[1:]))
+    parsed = document(replace(whole, patchsets=(old, *whole.patchsets[1:])))
+    assert by_id(parsed)["a1"]["section"] == expected
+
+
 def test_changes() -> None:
     hunks = by_id(document())
     assert [(change["placed"], change["fate"]) for change in hunks["a2"]["changes"]] == [

@@ -313,3 +313,10 @@ def test_same_result_from_folders_outside_any_repository(document: Record, metad
     other = json.loads(done.stdout)
     assert other["hunks"] == document["hunks"] and other["edges"] == document["edges"]
     assert other["transitions"] == document["transitions"]
+
+
+def test_readme_shows_what_is_printed(metadiff: Metadiff, tmp_path: Path) -> None:
+    sample = re.findall(r"^```\n(upstream-.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    words = [STORY / "upstream-4.2.7", STORY / "upstream-4.3.3", *MAIN[2:]]
+    printed = iter(metadiff(*words, cwd=tmp_path).stdout.decode("utf-8", "surrogateescape").splitlines())
+    assert [line for line in sample[0].splitlines() if line not in printed] == [], "in this order, lines left out"

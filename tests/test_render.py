@@ -32,7 +32,7 @@ from git_metadiff.model import (
     Verdict,
 )
 from git_metadiff.render.folding import is_table
-from git_metadiff.render.functions import changed_in, function_of
+from git_metadiff.render.functions import changed_in, function_of, titles
 from git_metadiff.render.owners import Owners
 from git_metadiff.render.paint import quoted
 from git_metadiff.render.sections import read_sections
@@ -775,6 +775,44 @@ def test_collisions_show_both_sides() -> None:
     assert len(reader.asked) == 1, "all files in one call"
 
 
+def test_many_collisions_get_an_index_and_show_the_most_suspicious() -> None:
+    built, reader = collision_story()
+    standing = [Collision(b"s%d.c" % number, b"f", (), ("bb30",)) for number in range(12)]
+    scope = [Collision(b"a.c", None, ("upstream:0:a.c:401",), ("bb30",)) for _ in range(2)]
+    edited = Collision(b"e.c", b"g", (), ("bb01",))
+    built.collisions = [*scope, edited, *standing, *built.collisions]
+    shown = text(render.collisions(built.build(), View(), reader))
+    head, body = shown[: shown.index("\ncollision 1 ")], shown[shown.index("\ncollision 1 ") :]
+    assert head.splitlines()[:6] == [
+        "v1 -> v2: 17 collisions in 14 files",
+        "   1 reach a function that is new in v2",
+        "  13 have a standing hunk in a function that upstream changed",
+        "   3 have only hunks that changed too, or stand at file scope",
+        "",
+        "  a.c      4  first, file scope",
+    ]
+    assert "\n  e.c      1  g\n" in head
+    assert body.count("\ncollision ") == 14 and "far_away" not in body
+    assert body.endswith("\n3 of the last kind are only listed above (--all or a path shows them)\n")
+    assert "far_away" in text(render.collisions(built.build(), View(everything=True), reader))
+    limited = replace(View(), limit_text=".")
+    assert text(render.collisions(built.build(), limited, reader)).count("\ncollision ") == 17
+
+
+def test_collisions_cut_long_hunks_and_say_so() -> None:
+    built, reader = collision_story()
+    body = b"\n".join([b" x", *(b"+line %d" % number for number in range(60))])
+    names = [f"bb6{number}" for number in range(9)]
+    for at, name in enumerate(names):
+        built.lone(make_hunk(name, 1, b"a.c", body, 100 * at + 1, b"int first(void)"), NEW)
+    built.collisions = [Collision(b"a.c", b"first", ("upstream:0:a.c:8",), tuple(names))]
+    shown = text(render.collisions(built.build(), View(), reader))
+    assert shown.count(" | ... 21 lines more (--all shows them)\n") == 8
+    assert "\n  ... and 1 more hunk of downstream's (--all shows them)\n" in shown
+    whole = text(render.collisions(built.build(), View(everything=True), reader))
+    assert "more" not in whole and whole.count("+line 59") == 9
+
+
 def test_collisions_with_a_new_definition_show_who_calls_it() -> None:
     built, reader = collision_story()
     built.collisions = [Collision(b"fresh.c", b"fresh", ("upstream:0:fresh.c:0",), ("bb30",), b"fresh")]
@@ -917,6 +955,26 @@ def test_trace_cuts_long_changes() -> None:
 )
 def test_function_of_a_section(section: bytes, name: bytes) -> None:
     assert function_of(section) == name
+
+
+@pytest.mark.parametrize(
+    ("path", "section", "body", "expected"),
+    [
+        (b"a.c", b"int f(void)", b" x\n+a\n y\n-b\n }\n \n+int g(void)\n+{", [b"f", b"f", b"g"]),
+        (b"a.c", b"int f(void)", b" }\n \n+/* Says what g does. */\n+int g(void)", [b"g"]),
+        (b"a.c", b'__setup("x", x_setup);', b" \n+#define X 1", [b""]),
+        (b"a.c", b"out:", b" \tfree(x);\n+\tfree(y);", [b""]),
+        (b"a.S", b"identity_mapped:", b" \tret\n+\tnop", [b"identity_mapped"]),
+        (b"a.S", b"ENTRY(memcpy)", b" \tret\n+\tnop", [b"ENTRY(memcpy)"]),
+        (b"a.c", b"SYSCALL_DEFINE3(open, const char __user *, name)", b" {\n+\tint x;", [b"SYSCALL_DEFINE3(open)"]),
+        (b"a.c", b"static struct mem_type mem_types[] = {", b" {\n+\t.x = 1,", [b"mem_types[]"]),
+        (b"Makefile", b"obj-$(CONFIG_X) += x.o", b" x\n+y", [b"obj-$(CONFIG_X) += x.o"]),
+        (b"Kconfig", b"config X", b" x\n+\tdepends on Y", [b"config X"]),
+        (b"a.c", b"", b"+x", [b""]),
+    ],
+)
+def test_what_a_change_stands_in(path: bytes, section: bytes, body: bytes, expected: list[bytes]) -> None:
+    assert titles(path, section, body.split(b"\n")) == expected
 
 
 def test_changed_lines_belong_to_the_function_around_them() -> None:

@@ -92,6 +92,8 @@ def title_of(section: bytes) -> bytes:
     if array:
         return array[0]
     if MACRO.fullmatch(name):
+        if not re.search(rb"\w", name):  # the dollar of a Makefile's variable
+            return section.strip()
         whole = re.search(re.escape(name) + rb"\s*\([^(),]*", section)
         return whole[0] + b")" if whole else section.strip()
     return name
