@@ -17,7 +17,7 @@ from git_metadiff.errors import MetadiffError
 from git_metadiff.git import CatFile, FastImport, delete, modify
 from git_metadiff.hunks import NO_NEWLINE, FilePatch, RawHunk, Scanner, apply_delta, digest
 from git_metadiff.lines import blob_id, join_lines, split_lines
-from git_metadiff.locate import Found, Locator, image_of
+from git_metadiff.locate import Found, Shift, locate
 from git_metadiff.model import Hunk, Notice, Patch
 from git_metadiff.repeats import Done, Key, Repeats, key_of
 from git_metadiff.targets import Target, check_path, levels_for, parents, resolve, show
@@ -393,19 +393,18 @@ class Applier:
         if not target.patch.hunks:
             return
         assert trace.lines is not None
-        step, locator = self.step, Locator(trace.lines, zero=self.step.zero)
-        for order, raw in enumerate(target.patch.hunks, 1):
-            image = image_of(raw)
-            found = locator.find(image)
+        hunks, number, shift = target.patch.hunks, self.step.number, Shift()
+        places = locate(trace.lines, hunks, zero=self.step.zero)
+        for order, (raw, found) in enumerate(zip(hunks, places, strict=True), 1):
             if found is None:
                 self._no_place(target, order, raw.line)
                 continue
-            start = locator.before(found.place) + (raw.old_lines > 0)
-            if not found.by_git:
+            start = found.place + (raw.old_lines > 0)
+            if found.fuzz or not found.by_git:
                 self._tell_place(target, order, raw, found, start)
-            hunk = self.ledger.record(step.number, target.path, other_name(target), raw, start, fuzz=found.fuzz)
-            growth = self.ledger.edit(trace, hunk, found.place)
-            locator.put(image, found.place, growth)
+            hunk = self.ledger.record(number, target.path, other_name(target), raw, start, fuzz=found.fuzz)
+            growth = self.ledger.edit(trace, hunk, found.place + shift.of(found.place))
+            shift.add(found.end, growth)
             if found.cuts_end:
                 trace.lines[-1] += NO_NEWLINE
 
@@ -420,8 +419,9 @@ class Applier:
 
     def _tell_place(self, target: Target, order: int, raw: RawHunk, found: Found, start: int) -> None:
         """Report a hunk that stands where git would not put it."""
-        how = f"with fuzz {found.fuzz}" if found.fuzz else f"with offset {start - raw.old_start}, where git refuses it"
-        text = f"{self.step.name}:{raw.line}: {show(target.path)}: hunk {order} applied at line {start} {how}"
+        how = f"with fuzz {found.fuzz}" if found.fuzz else "as patch does it, for git refuses it"
+        offset = f" (offset {start - raw.old_start})" if start != raw.old_start else ""
+        text = f"{self.step.name}:{raw.line}: {show(target.path)}: hunk {order} applied at line {start}{offset} {how}"
         self._tell("fuzz" if found.fuzz else "offset", text, target.path)
 
     # What becomes of the file

@@ -173,7 +173,8 @@ def run(
         parents = list(dict.fromkeys([upstream[-1], downstream[-1], *ported]))
         last = history.write_comparison(writer, name, key, parents, encode(comparison))
         tips = writer.ids([upstream[-1], downstream[-1], last])
-    scratch.publish({ref: (oid, heads[ref]) for ref, oid in zip(refs_of(name), tips, strict=True)})
+    updates = {ref: (oid, heads[ref]) for ref, oid in zip(refs_of(name), tips, strict=True)}
+    scratch.publish(updates, [release.tree for release in releases if release.tree])
     return comparison
 
 

@@ -203,6 +203,10 @@ class Git:
             if said not in (b"tree", b"blob"):
                 raise MetadiffError(f"'{revision}' names {oid}, which is missing or damaged", FSCK)
 
+    def has(self, name: str) -> bool:
+        """Whether an object is there."""
+        return self.try_run("cat-file", "-e", name).status == 0
+
     def ref(self, name: str) -> str | None:
         """The id that a ref holds, whether or not the object is there; None if there is no such ref."""
         return self._parse(name)
@@ -723,13 +727,19 @@ class Scratch(Borrowing):
         """The path of a temporary index of that name."""
         return self.git_dir / f"index-{name}"
 
-    def publish(self, updates: Mapping[str, tuple[str | None, str | None]] | None = None) -> None:
-        """Move every object made here into the user's repository, as one pack, and then change its refs.
+    def publish(
+        self, updates: Mapping[str, tuple[str | None, str | None]] | None = None, there: Iterable[str] = ()
+    ) -> None:
+        """Move every object that the new refs need into the user's repository, as one pack, and change the refs.
 
-        What a partial clone had to fetch goes along, in the packs it came in. Signals wait meanwhile, and `.keep`
-        files hold the packs until the refs do, as in git's own fetch: a gc meanwhile would take them for garbage.
+        `there` are trees that refs of the user's hold already. What a partial clone had to fetch goes along, in the
+        packs it came in. Signals wait meanwhile, and `.keep` files hold the packs until the refs do, as in git's own
+        fetch: a gc meanwhile would take them for garbage.
         """
-        packs = [*self._fetched(), *self._made()]
+        updates = updates or {}
+        tips = [new for new, _ in updates.values() if new]
+        before = [old for _, old in updates.values() if old and self.has(old)]
+        packs = [*self._fetched(), *self._made(tips, [*there, *before])]
         target = self.user.common_dir / "objects" / "pack"
         with uninterrupted():
             try:
@@ -738,7 +748,7 @@ class Scratch(Borrowing):
                 for pack in packs:
                     (target / f"{pack.stem}.keep").write_bytes(KEEP)
                     move_pack(pack, target)
-                update_refs(self.user, updates or {})
+                update_refs(self.user, updates)
             except OSError as error:
                 raise write_failed(target, error) from error
             finally:
@@ -748,19 +758,19 @@ class Scratch(Borrowing):
         """The packs that came from a remote."""
         return [mark.with_suffix(".pack") for mark in (self.git_dir / "objects" / "pack").glob("pack-*.promisor")]
 
-    def _made(self) -> list[Path]:
-        """The one pack of everything made here, if there is anything; compressed objects are copied as they are."""
-        packs = sorted(set((self.git_dir / "objects" / "pack").glob("pack-*.pack")) - set(self._fetched()))
-        if len(packs) < 2:
-            return packs
-        listed = [
-            self.run("show-index", f"--object-format={self.object_format}", stdin=pack.with_suffix(".idx").read_bytes())
-            for pack in packs
-        ]
-        names = dict.fromkeys(line.split()[1] for text in listed for line in text.splitlines())
-        arguments = ("pack-objects", "-q", "--window=0", "--delta-base-offset", str(self.git_dir / "pack"))
-        name = self.text(*arguments, stdin=b"\n".join(names) + b"\n")
-        return [self.git_dir / f"pack-{name}.pack"]
+    def _made(self, tips: Sequence[str], there: Iterable[str]) -> list[Path]:
+        """One pack of what `tips` need beyond what is `there`; without tips, all packs as they are.
+
+        It is found by following the tips, not by listing what was written here: git writes no object that it finds in
+        a pack, and that may be of a comparison that was forgotten, and gone at the next gc. For the same reason the
+        comparisons of other names do not count as there: they may be forgotten while we are at it.
+        """
+        if not tips:
+            return sorted(set((self.git_dir / "objects" / "pack").glob("pack-*.pack")) - set(self._fetched()))
+        wanted = "\n".join([*tips, *(f"^{name}" for name in dict.fromkeys(there)), ""])
+        options = ("-q", "--revs", "--non-empty", "--window=0", "--delta-base-offset", "--missing=allow-promisor")
+        name = self.text("pack-objects", *options, str(self.git_dir / "pack"), stdin=wanted.encode())
+        return [self.git_dir / f"pack-{name}.pack"] if name else []
 
 
 #: In the order in which they must arrive: a pack counts once it has an index.

@@ -134,8 +134,11 @@ class Store:
 
     def find(self, name: str, key: str) -> Comparison | None:
         """The comparison of that name, if it was made from the same inputs and can still be read."""
-        commit = self.git.resolve(f"refs/metadiff/{name}/comparison")
-        if commit is None or f"\nMetadiff-Key: {key}\n".encode() not in self.git.run("cat-file", "commit", commit):
+        commit = self.git.ref(f"refs/metadiff/{name}/comparison")
+        if commit is None:
+            return None
+        result = self.git.try_run("cat-file", "commit", commit)
+        if result.status != 0 or f"\nMetadiff-Key: {key}\n".encode() not in result.out:
             return None
         with suppress(MetadiffError):
             return self._load(commit, name)

@@ -266,7 +266,11 @@ def test_a_list_says_once_what_its_items_share_and_cuts_long_lines() -> None:
 
 def test_lists_of_a_series_name_the_patch() -> None:
     built = series_story()
-    assert "dropped (1)\n  l:2   a8 (a1.patch)   + x\n" in full(built.build())
+    built.lone(make_hunk("a7", 0, b"l", b"+y", 40, patch=1), Verdict("dropped", text="lost"))
+    built.lone(make_hunk("a6", 0, b"l", b"+z", 50, patch=4), Verdict("dropped", text="lost"))
+    shown = full(built.build())
+    assert "dropped (2 of 3): lost\n  a1.patch\n    l:41   a7   + y\n  a4.patch\n    l:51   a6   + z\n" in shown
+    assert "dropped (1 of 3)\n  a1.patch\n    l:2   a8   + x\n" in shown
 
 
 def test_head_counts_hunks_and_changes() -> None:
@@ -296,7 +300,7 @@ def test_every_dropped_change_is_named_even_in_the_short_head() -> None:
         built.lone(make_hunk(f"c{number:03}", 0, b"g.c", b" x\n+line", number * 5 + 1), Verdict("orphaned"))
     shown = full(built.build())
     assert all(f"  f.c:{number * 5 + 2}   a{number:03}   + line\n" in shown for number in range(40))
-    assert shown.count("  g.c:") == 10 and "... and 30 more (git metadiff --summary names all)" in shown
+    assert shown.count("  g.c:") == 10 and "... and 30 more (--summary names all)" in shown
     assert text(render.summary(built.build(), View())).count("  g.c:") == 40
 
 
@@ -349,7 +353,7 @@ def test_look_first_is_short_and_counts_the_rest() -> None:
         built.lone(make_hunk(f"b{number}", 1, b"n%02d.c" % number, b"+x"), Verdict("new", "downstream"))
     shown = full(built.build())
     assert [path for path, _ in ranked(shown)] == [f"{kind}{at:02}.c" for kind in "ln" for at in range(10)]
-    assert "\n  ... and 20 more with losses, 20 more of the author's (git metadiff --summary names all)\n" in shown
+    assert "\n  ... and 20 more with losses, 20 more of the author's (--summary names all)\n" in shown
     assert len(ranked(text(render.summary(built.build(), View())))) == 60
 
 
@@ -761,8 +765,8 @@ def test_collisions_show_both_sides() -> None:
     second, first = shown.split("\ncollision ")[1:]
     assert shown.startswith(
         "v1 -> v2: 2 collisions\n"
-        "  1 reach a function that is new in v2\n"
-        "  1 have a standing hunk in a function that upstream changed\n"
+        "  1 with a function within reach that is new in v2\n"
+        "  1 with a standing hunk in a function that upstream changed\n"
     )
     assert first.startswith(
         "2  a.c  first\n  upstream  a.c\n@@ -8,3 +8,5 @@ int first(void)\n | h\nU|+\tif (fresh())\n"
@@ -785,9 +789,9 @@ def test_many_collisions_get_an_index_and_show_the_most_suspicious() -> None:
     head, body = shown[: shown.index("\ncollision 1 ")], shown[shown.index("\ncollision 1 ") :]
     assert head.splitlines()[:6] == [
         "v1 -> v2: 17 collisions in 14 files",
-        "   1 reach a function that is new in v2",
-        "  13 have a standing hunk in a function that upstream changed",
-        "   3 have only hunks that changed too, or stand at file scope",
+        "   1 with a function within reach that is new in v2",
+        "  13 with a standing hunk in a function that upstream changed",
+        "   3 with changed hunks only, or at file scope",
         "",
         "  a.c      4  first, file scope",
     ]
@@ -970,6 +974,10 @@ def test_function_of_a_section(section: bytes, name: bytes) -> None:
         (b"a.c", b"static struct mem_type mem_types[] = {", b" {\n+\t.x = 1,", [b"mem_types[]"]),
         (b"Makefile", b"obj-$(CONFIG_X) += x.o", b" x\n+y", [b"obj-$(CONFIG_X) += x.o"]),
         (b"Kconfig", b"config X", b" x\n+\tdepends on Y", [b"config X"]),
+        (b"a.c", b"if (file)", b" if (x)\n+  y();\n \n int f(void)\n {\n+z();", [b"", b"f"]),
+        (b"a.c", b"int log[]   = { /* for log */", b" {\n+  1,", [b"log[]"]),
+        (b"a.txt", b"Options", b" a\n+character (or more\n+b", [b"Options"]),
+        (b"ChangeLog", b"x" * 80, b" a\n+b", [b"x" * 45 + b"..."]),
         (b"a.c", b"", b"+x", [b""]),
     ],
 )

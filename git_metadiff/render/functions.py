@@ -10,10 +10,15 @@ import re
 from collections.abc import Iterator, Sequence
 
 IDENTIFIER_BEFORE_PARENTHESIS = re.compile(rb"([A-Za-z_$][\w$.]*)\s*\(")
-DEFINITION = re.compile(rb"[A-Za-z_][^;]*\([^;]*$")
+#: Some indent no statement of a function's first level.
+STATEMENT = re.compile(rb"(?:if|else|for|while|do|switch|case|return|goto)\b")
+DEFINITION = re.compile(rb"(?!(?:if|else|for|while|do|switch|case|return|goto)\b)[A-Za-z_][^;]*\([^;]*$")
 C_NAMES = (b".c", b".h", b".cc", b".cpp", b".cxx", b".hpp")
+#: What opens a function at the margin is known of these alone.
+CODE_NAMES = (*C_NAMES, b".java", b".js", b".go", b".rs")
 LABEL = re.compile(rb"\w+:\s*(?:$|\t)")
-ARRAY = re.compile(rb"\w+(?:\[[^\]]*\])+$")
+ARRAY = re.compile(rb"(\w+(?:\[[^\]]*\])+)\s*(?:=|$)")
+LONGEST_TITLE = 48
 #: A name in capitals, or what a Makefile has before a bracket.
 MACRO = re.compile(rb"[^a-z]*")
 NOT_A_NAME = {b"__attribute__", b"__declspec", b"if", b"while", b"for", b"switch", b"return", b"sizeof"}
@@ -70,19 +75,27 @@ def titles(path: bytes, section: bytes, body: Sequence[bytes]) -> list[bytes]:
     """What each change of a hunk body stands in, for people, in order; empty for file scope."""
     found: list[bytes] = []
     inside = False
-    for opener, text, _ in sections_of_lines(section if can_enclose(path, section) else b"", body):
+    around = section if can_enclose(path, section) else b""
+    lines = sections_of_lines(around, body) if path.endswith(CODE_NAMES) else ((around, text, False) for text in body)
+    for opener, text, _ in lines:
         changed = text[:1] in (b"+", b"-")
         if changed and not inside:
             found.append(opener)
         elif changed and not found[-1]:  # a comment, and then the function that it is about
             found[-1] = opener
         inside = changed or (inside and text[:1] == b"\\")
-    return [title_of(opener) for opener in found]
+    return [_short(title_of(opener)) for opener in found]
+
+
+def _short(title: bytes) -> bytes:
+    return title if len(title) <= LONGEST_TITLE else title[: LONGEST_TITLE - 3] + b"..."
 
 
 def can_enclose(path: bytes, section: bytes) -> bool:
-    """Whether lines can stand inside a section: not in a declaration, nor in C's labels, which git takes for one."""
-    return not section.rstrip().endswith(b";") and not (path.endswith(C_NAMES) and LABEL.match(section))
+    """Whether lines can stand inside a section: not in a declaration, nor in C's labels and statements at the margin,
+    which git takes for one."""
+    in_c = path.endswith(C_NAMES)
+    return not section.rstrip().endswith(b";") and not (in_c and (LABEL.match(section) or STATEMENT.match(section)))
 
 
 def title_of(section: bytes) -> bytes:
@@ -90,7 +103,7 @@ def title_of(section: bytes) -> bytes:
     name = function_of(section)
     array = ARRAY.search(name)
     if array:
-        return array[0]
+        return array[1]
     if MACRO.fullmatch(name):
         if not re.search(rb"\w", name):  # the dollar of a Makefile's variable
             return section.strip()

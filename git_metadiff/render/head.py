@@ -24,7 +24,7 @@ MOST = 10
 #: So many functions that upstream added are named.
 MOST_NEW = 3
 #: So much of a change's first line is shown even where its place takes the whole width.
-SHORTEST_LINE = 30
+SHORTEST_LINE = 40
 
 Sides = tuple[list[Hunk], list[Hunk]]
 
@@ -34,6 +34,7 @@ class Item(NamedTuple):
 
     what: str  # where it is, and its id
     why: str = ""
+    patch: str = ""  # of a series
     said: str = ""  # its first line, cut to what the view has room for
 
 
@@ -175,15 +176,19 @@ def _named(title: str, items: list[Item], most: int | None, view: View, slot: st
         if room > 0:
             name = f"{title} ({len(group)})" if len(groups) == 1 else f"{title} ({len(group)} of {len(items)})"
             yield from with_text(ink(view, slot, name), why, len(name), view)
+        patch = ""
         for item in group[: max(room, 0)]:
+            if item.patch != patch:
+                patch = item.patch
+                yield line(f"  {patch}")
             yield from _item(item, "" if why else item.why, view)
         room -= len(group)
     if room < 0:
-        yield line(f"  ... and {-room} more (git metadiff --summary names all)")
+        yield line(f"  ... and {-room} more (--summary names all)")
 
 
 def _item(item: Item, why: str, view: View) -> Iterator[bytes]:
-    what = f"  {item.what}"
+    what = f"    {item.what}" if item.patch else f"  {item.what}"
     room = max(view.width - len(what) - 3, SHORTEST_LINE)
     said = item.said if len(item.said) <= room else item.said[: room - 3] + "..."
     what += f"   {said}" if said else ""
@@ -201,7 +206,7 @@ def _misplaced(lookup: Lookup, sides: Sides) -> Iterator[Item]:
         told.update(partner.id for partner in partners)
         arrow = "->" if hunk.id in lookup.olds else "<-"
         there = "".join(f"  {arrow}  {lookup.place(partner)}" for partner in partners[:1])
-        yield Item(f"{lookup.place(hunk, at)}{there}   {_id(lookup, hunk)}", verdicts[at].text)
+        yield Item(f"{lookup.place(hunk, at)}{there}   {hunk.id}", verdicts[at].text, lookup.patch_name(hunk))
 
 
 def _changes_of(lookup: Lookup, hunks: Iterable[Hunk], word: str) -> Iterator[Item]:
@@ -212,19 +217,15 @@ def _changes_of(lookup: Lookup, hunks: Iterable[Hunk], word: str) -> Iterator[It
                 why = verdict.text or verdict.reason or ""
                 if word == "ambiguous" and (rivals := [partner.id for _, partner in lookup.partners(hunk.id)]):
                     why = f"{why}; candidates: {', '.join(rivals)}".removeprefix("; ")
-                yield Item(f"{lookup.place(hunk, at)}   {_id(lookup, hunk)}", why, said)
-
-
-def _id(lookup: Lookup, hunk: Hunk) -> str:
-    patch = lookup.patch_name(hunk)
-    return f"{hunk.id} ({patch})" if patch else hunk.id
+                yield Item(f"{lookup.place(hunk, at)}   {hunk.id}", why, lookup.patch_name(hunk), said)
 
 
 def _first_line(change: Change) -> str:
     """The first line of a change that says anything, with its sign and single blanks."""
     signed = [("-", text) for text in change.removed] + [("+", text) for text in change.added]
     said = ((sign, " ".join(readable(text).split())) for sign, text in signed)
-    return next((f"{sign} {text}" for sign, text in said if text), "")
+    blank = f"{'+' if change.added else '-'} (a blank line)" if signed else ""
+    return next((f"{sign} {text}" for sign, text in said if text), blank)
 
 
 def _look_first(
@@ -242,10 +243,11 @@ def _look_first(
         "of the author's": len(wanted) - (most or len(wanted)),
     }
     told = [f"{number} more {what}" for what, number in hidden.items() if number > 0]
-    names = " (git metadiff --summary names all)" if told else ""
+    if told:
+        told[-1] += " (--summary names all)"
     told += [f"{len(rest)} where only upstream moved (--collisions)"] if rest else []
     if told and shown:
-        yield line(f"  ... and {', '.join(told)}{names}")
+        yield line(f"  ... and {', '.join(told)}")
 
 
 def _files(shown: Sequence[Ranked], sizes: dict[bytes, str]) -> Iterator[bytes]:

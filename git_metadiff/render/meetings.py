@@ -19,9 +19,9 @@ from git_metadiff.render.view import Reader, View
 STANDING = ("kept", "refreshed")
 #: By suspicion.
 KINDS = (
-    "reach a function that is new in {}",
-    "have a standing hunk in a function that upstream changed",
-    "have only hunks that changed too, or stand at file scope",
+    "with a function within reach that is new in {}",
+    "with a standing hunk in a function that upstream changed",
+    "with changed hunks only, or at file scope",
 )
 #: More collisions get an index before they are shown.
 MOST_WITHOUT_INDEX = 12
@@ -41,9 +41,10 @@ def collisions(comparison: Comparison, view: View, reader: Reader) -> Iterator[b
         mine = [collision for _, found in files for collision in found]
         yield from _overview(lookup, files, mine, view)
         shown = _shown(lookup, mine, view)
+        wanted = set(map(id, shown))
         upstream = Upstream(lookup, view, reader, _paths(lookup, shown))
         for number, collision in enumerate(mine, 1):
-            if collision in shown:
+            if id(collision) in wanted:
                 yield b"\n"
                 yield line(_title(collision, number, lookup, view))
                 yield from _upstream_side(lookup, collision, upstream, view)
