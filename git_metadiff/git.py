@@ -161,8 +161,8 @@ class Git:
             )
         pass_on(done.returncode)
         result = GitResult(done.returncode, done.stdout, done.stderr)
-        if result.status != 0 and index is not None and is_full(self.git_dir):  # no answer about what is in it
-            raise git_failed(self, arguments, result)
+        if result.status != 0 and index is not None and (is_full(self.git_dir) or UNREADABLE.search(result.err)):
+            raise git_failed(self, arguments, result)  # no answer to what was asked
         return result
 
     def run(self, *arguments: str | bytes, stdin: bytes = b"", index: Path | None = None) -> bytes:
@@ -285,6 +285,10 @@ FREE_SPACE = "free some disk space and run the command again; nothing was change
 FILE_SIZE = "raise the limit of file sizes (ulimit -f)"
 WRITE_ACCESS = "git metadiff needs write access to the repository"
 FSCK = "check the repository with 'git fsck', then run the command again"
+
+
+#: What git says of an object that is gone or damaged.
+UNREADABLE = re.compile(rb"(unable to (read|find)|(failed to|could not) read|bad object|corrupt).*[0-9a-f]{40}", re.I)
 
 
 def is_full(folder: Path) -> bool:

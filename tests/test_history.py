@@ -385,14 +385,30 @@ def test_again_after_it_was_forgotten(compared: Repository, clean: Comparison) -
     assert (heads(compared), snapshot(compared.path / ".git" / "objects")) == before
 
 
-def test_another_name_shares_everything(compared: Repository, clean: Comparison) -> None:
+def test_another_name_needs_nothing_of_the_first(compared: Repository, clean: Comparison) -> None:
     before = snapshot(compared.path)
     assert compare_pair(compared, name="other") == dataclasses.replace(clean, name="other")
     fresh, touched = changed(before, snapshot(compared.path))
     assert touched == [".git/metadiff-last"]
-    added = [name for name in fresh if name.endswith(".idx")]
-    shown = compared.git("show-index", stdin=(compared.path / added[0]).read_bytes())
-    assert (len(added), len(shown.splitlines())) == (1, 3), "its commit, tree and document"
+    assert len([name for name in fresh if name.endswith(".pack")]) == 1
+    shared = {ref.replace("default", "other"): heads(compared)[ref] for ref in REFS[1:]}
+    assert shared.items() <= heads(compared).items()
+    for name in before:
+        if name.startswith(".git/objects/pack/"):  # all that the first one holds
+            (compared.path / name).unlink()
+    compared.git("rev-list", "--objects", "refs/metadiff/other/comparison")
+
+
+def test_another_patchset_under_the_same_name(compared: Repository) -> None:
+    before = compared.git("rev-parse", "refs/metadiff/default/comparison")
+    compare(compared.path / ".git", RELEASES, [PATCHSETS[0], PATCHSETS[0]], partial=True, cwd=compared.path)
+    packs = sorted((compared.path / ".git" / "objects" / "pack").glob("*.idx"), key=lambda path: path.stat().st_mtime)
+    both = [
+        set(line.split()[1] for line in compared.git("show-index", stdin=path.read_bytes()).splitlines())
+        for path in packs
+    ]
+    assert before in both[0] and not both[0] & both[1], "nothing twice"
+    check_sound(compared)
 
 
 MACHINE = """
