@@ -779,9 +779,9 @@ def test_signals_leave_nothing_behind(number: int, status: int, pair: Repository
     (home / "git").write_text(SLOW_GIT.format(git=shutil.which("git")))
     (home / "git").chmod(0o755)
     environ = os.environ | {"PATH": f"{home}:{os.environ['PATH']}", "MARK": str(home / "mark")}
-    process = subprocess.Popen(
-        [program, *MAIN, "--name", "other"], cwd=pair.path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    # The tests may run in the background, where a shell ignores interrupts.
+    command = ["env", "--default-signal=INT", str(program), *MAIN, "--name", "other"]
+    process = subprocess.Popen(command, cwd=pair.path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     for _ in range(300):
         if (home / "mark").exists():
             break
