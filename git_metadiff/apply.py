@@ -87,6 +87,7 @@ class Step:
     level: int
     partial: bool
     zero: bool = False  # made without context
+    exact: bool = False  # another level is tried: every hunk must fit by git's rules
     leaving: set[bytes] = field(default_factory=set)  # names that the patch frees
     rewritten: set[bytes] = field(default_factory=set)  # names that get another content beside being renamed
     held: dict[bytes, Held] = field(default_factory=dict)
@@ -162,7 +163,8 @@ class Applier:
         plan = [text.strip] if text.strip is not None else plan_levels(patch.files, self.done.tree)
         tried = self.tried[number]
         last = tried + 1 == len(plan)
-        self.step = Step(number, text.name, plan[tried], self.partial and last, patch.zero)
+        exact = tried > 0 and not last
+        self.step = Step(number, text.name, plan[tried], self.partial and last, patch.zero, exact)
         try:
             self._tell_input(patch, plan, tried)
             self._sections(patch.files)
@@ -177,16 +179,21 @@ class Applier:
         for kind, line, words in patch.notes:
             self._tell(kind, f"{name}:{line}: {words}")
         if level != 1 and patch.text.strip is None:
-            why = (
-                "it does not apply with -p1" if 1 in plan[:tried] else "there all its files are found under both names"
-            )
+            why = "both header names agree there" if 1 in plan else "its files are there"
+            why = "it does not apply with -p1" if 1 in plan[:tried] else f"{why}, and not with -p1"
             self._tell("strip", f"{name}: applied with -p{level}: {why}")
 
     def _sections(self, files: list[FilePatch]) -> None:
         targets = self._targets(files)
         self._hold(targets)
-        for target, content in self._contents(targets):
-            self._file(target, content)
+        contents = self._contents(targets)
+        try:
+            for target, content in contents:
+                self._file(target, content)
+        except MetadiffError:
+            for _ in contents:  # what was asked for must be read, or the next answers would be taken for others
+                pass
+            raise
         self._check_folders()
         self.done.steps.append(self._lines())
 
@@ -285,7 +292,8 @@ class Applier:
         old = target.old
         if old is None or old in self.where or old in self.keep or old not in self.done.tree:
             return None
-        return key_of(target, self.done.tree[old]) if self.single[tail_of(old)] == 1 else None
+        key = key_of(target, self.done.tree[old]) if self.single[tail_of(old)] == 1 else None
+        return None if key is None else (*key, self.step.zero)
 
     def _repeated(self, target: Target) -> Done | None:
         key = self._key(target)
@@ -342,7 +350,8 @@ class Applier:
         else:
             held = self.step.held.get(old) if target.from_other else None
             trace = held.trace if held is not None else self._current(old, content)
-            if not patch.copies and trace.alive and trace.path == old and old not in self.step.rewritten:
+            stays = patch.copies or (patch.renames and old in self.step.rewritten)
+            if not stays and trace.alive and trace.path == old:
                 return trace
             mode, lines = (held.mode, held.lines) if held is not None else (trace.mode, trace.lines)
             assert lines is not None
@@ -396,7 +405,7 @@ class Applier:
         hunks, number, shift = target.patch.hunks, self.step.number, Shift()
         places = locate(trace.lines, hunks, zero=self.step.zero)
         for order, (raw, found) in enumerate(zip(hunks, places, strict=True), 1):
-            if found is None:
+            if found is None or (self.step.exact and not found.by_git):
                 self._no_place(target, order, raw.line)
                 continue
             start = found.place + (raw.old_lines > 0)
@@ -484,11 +493,13 @@ def read_patch(text: PatchText) -> Read:
     """Find the sections of a patch."""
     scanner = Scanner(text.data, text.name)
     files = scanner.scan()
-    notes = scanner.notes
     if not files and text.data.strip():
-        notes = [*notes, ("ignored", 1, "there is no diff in this patch")]
+        raise MetadiffError(
+            f"{text.name}: there is no diff in this patch",
+            "a series may hold an empty patch, but not one of text alone",
+        )
     zero = not any(has_context(hunk) for file in files for hunk in file.hunks)
-    return Read(text, files, scanner.message(), notes, zero)
+    return Read(text, files, scanner.message(), scanner.notes, zero)
 
 
 def has_context(hunk: RawHunk) -> bool:

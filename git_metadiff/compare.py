@@ -116,7 +116,7 @@ def compare(
             stored = run(scratch, found, trees, sources, name, key, heads, progress, partial=partial)
         else:
             store.restore(stored, heads)
-    store.remember(name)
+        store.remember(name, scratch.git_dir)
     return stored
 
 

@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -229,16 +229,22 @@ class Git:
     def common_dir(self) -> Path:
         """The folder that holds objects and refs, shared by all linked worktrees."""
         if self._common_dir is None:
-            out = self.run("rev-parse", "--git-common-dir").removesuffix(b"\n")
-            self._common_dir = (self.git_dir / os.fsdecode(out)).resolve()
+            self._ask_what_it_is()
+        assert self._common_dir is not None
         return self._common_dir
 
     @property
     def object_format(self) -> str:
         """`sha1` or `sha256`."""
         if self._object_format is None:
-            self._object_format = self.text("rev-parse", "--show-object-format")
+            self._ask_what_it_is()
+        assert self._object_format is not None
         return self._object_format
+
+    def _ask_what_it_is(self) -> None:
+        out = self.run("rev-parse", "--git-common-dir", "--show-object-format").removesuffix(b"\n")
+        path, _, name = out.rpartition(b"\n")
+        self._common_dir, self._object_format = (self.git_dir / os.fsdecode(path)).resolve(), name.decode()
 
     def _env(self, index: Path | None) -> dict[str, str]:
         return self.environ if index is None else {**self.environ, "GIT_INDEX_FILE": str(index)}
@@ -253,8 +259,9 @@ def start_error_named() -> Iterator[None]:
         if error.filename is not None and os.fsdecode(error.filename) != "git":  # the folder to run it in
             raise write_failed(error.filename, error) from error
         raise MetadiffError("cannot run git", "install git 2.38 or later and put it on PATH") from error
-    except PermissionError as error:
-        raise MetadiffError(f"cannot run git: {error.strerror}", "put a git that you may run on PATH") from error
+    except OSError as error:
+        hint = OPEN_FILES if error.errno in (errno.EMFILE, errno.ENFILE) else "put a git that runs here on PATH"
+        raise MetadiffError(f"cannot run git: {error.strerror}", hint) from error
 
 
 #: Signals that wait until a step that must not be cut in two is done.
@@ -282,6 +289,7 @@ def pass_on(status: int) -> None:
 
 FULL = ("no space left", "out of diskspace", "disk quota exceeded")
 FREE_SPACE = "free some disk space and run the command again; nothing was changed"
+OPEN_FILES = "raise the limit of open files (ulimit -n)"
 FILE_SIZE = "raise the limit of file sizes (ulimit -f)"
 WRITE_ACCESS = "git metadiff needs write access to the repository"
 FSCK = "check the repository with 'git fsck', then run the command again"
@@ -311,7 +319,7 @@ def git_failed(git: Git, arguments: Sequence[str | bytes], result: GitResult) ->
         return MetadiffError(f"git {name}: a file grew too large", FILE_SIZE)
     if result.status == -signal.SIGKILL or "out of memory" in everything:
         return MetadiffError(f"git {name}: {words}", "out of memory, it seems: run it on a machine with more")
-    if "permission denied" in everything or "read-only" in everything:
+    if any(sign in everything for sign in ("permission denied", "read-only", "unable to create directory")):
         return MetadiffError(f"git {name}: {words}", WRITE_ACCESS)
     if "promisor" in everything:
         return MetadiffError(f"git {name}: {words}", "this is a partial clone: its remote must be reachable")
@@ -328,7 +336,7 @@ def write_failed(path: Path | str | bytes, error: OSError) -> MetadiffError:
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         hint = WRITE_ACCESS
     elif error.errno in (errno.EMFILE, errno.ENFILE):
-        hint = "raise the limit of open files (ulimit -n)"
+        hint = OPEN_FILES
     return MetadiffError(f"cannot write to {os.fsdecode(path)}: {error.strerror}", hint)
 
 
@@ -396,8 +404,7 @@ class CatFile:
         """Yield the content of each object; a missing one is fatal. Requests are written by a thread, so the pipe never
         blocks; the whole iterator must be consumed."""
         self._git.fetch_missing(names)
-        writer = threading.Thread(target=self._ask, args=(names,), daemon=True)
-        writer.start()
+        writer = start_thread(lambda: self._ask(names))
         for name in names:
             yield self._one(name)
         writer.join()
@@ -435,6 +442,14 @@ class CatFile:
         self.close()
 
 
+def start_thread(work: Callable[[], None]) -> threading.Thread:
+    """Start a thread that no signal comes to. Python's own way of starting one fails when a signal cuts in."""
+    thread = threading.Thread(target=work, daemon=True)
+    with uninterrupted():
+        thread.start()
+    return thread
+
+
 class Feeder:
     """Writes to a pipe from a thread of its own, so that packing goes on beside the work that makes the data.
 
@@ -449,12 +464,11 @@ class Feeder:
         self._parts: list[bytes] = []
         self._size = 0
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._room = threading.Condition()
+        self._written: queue.SimpleQueue[int] = queue.SimpleQueue()  # sizes, to be taken off `_waiting`
         self._waiting = 0
         self._broken = False
         self._done = False
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self._thread.start()
+        self._thread = start_thread(self._work)
 
     def write(self, parts: Sequence[bytes]) -> bool:
         """Queue some bytes; False once the reader is gone."""
@@ -469,10 +483,10 @@ class Feeder:
         if self._parts and not self._done:
             data = b"".join(self._parts)
             self._parts, self._size = [], 0
-            with self._room:
-                self._room.wait_for(lambda: self._waiting < self.LIMIT or self._broken)
-                self._waiting += len(data)
             self._queue.put(data)
+            self._waiting += len(data)
+            while self._waiting > self.LIMIT:
+                self._waiting -= self._written.get()
 
     def finish(self) -> None:
         """Pass on everything, close the pipe and end the thread."""
@@ -490,9 +504,7 @@ class Feeder:
                     self._pipe.flush()
                 except (OSError, ValueError):
                     self._broken = True
-            with self._room:
-                self._waiting -= len(data)
-                self._room.notify()
+            self._written.put(len(data))
         with contextlib.suppress(OSError, ValueError):
             self._pipe.close()
 
@@ -658,6 +670,11 @@ class Borrowing(Git):
         except BaseException:
             self.remove()
             raise
+
+    def command(self, arguments: Sequence[str | bytes]) -> list[str | bytes]:
+        """The full argument list; only the pack that leaves this repository must have reached the disk."""
+        fleeting = () if arguments[0] == "pack-objects" else ("-c", "core.fsync=none")
+        return super().command([*fleeting, *arguments])
 
     def remove(self) -> None:
         """Remove the folder and all in it."""
@@ -854,11 +871,15 @@ def remove_dead(common_dir: Path) -> None:
 
 
 def is_dead(folder: Path) -> bool:
-    """Whether the run that made a scratch folder has ended: its lock is free, or without one, it is a day old."""
+    """Whether the run that made a scratch folder has ended: its lock is free.
+
+    Without a lock it is known by its age: a minute if it never came to anything, a day where files cannot be locked.
+    """
     try:
         descriptor = os.open(folder / ALIVE, os.O_RDWR)
     except FileNotFoundError:
-        return folder.is_dir() and time.time() - folder.lstat().st_mtime > STALE_SECONDS
+        limit = STALE_SECONDS if (folder / "objects").exists() else 60
+        return folder.is_dir() and time.time() - folder.lstat().st_mtime > limit
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -868,15 +889,13 @@ def is_dead(folder: Path) -> bool:
     return True
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file of the repository whole or not at all."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+def replace_file(path: Path, content: bytes, workplace: Path) -> None:
+    """Write a file of the repository whole or not at all, by way of a file in the folder `workplace`."""
+    fresh = workplace / path.name
     try:
         fresh.write_bytes(content)
         os.replace(fresh, path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            fresh.unlink()
         raise write_failed(path.parent, error) from error
 
 

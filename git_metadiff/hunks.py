@@ -422,41 +422,33 @@ def decode_binary(lines: list[bytes]) -> BinaryPatch | None:
 
 
 def apply_delta(base: bytes, delta: bytes) -> bytes | None:
-    """Apply a git delta (pack format) to `base`; None if it does not fit."""
-    at = 0
-    sizes = []
+    """Apply a git delta (pack format) to `base`; None if it does not fit or is damaged."""
+    at, sizes = 0, []
     for _ in range(2):
-        size = shift = 0
-        while at < len(delta):
-            byte = delta[at]
-            at += 1
-            size |= (byte & 0x7F) << shift
-            shift += 7
-            if not byte & 0x80:
-                break
-        sizes.append(size)
+        end = next((place + 1 for place in range(at, len(delta)) if not delta[place] & 0x80), None)
+        if end is None:
+            return None
+        sizes.append(sum((byte & 0x7F) << 7 * place for place, byte in enumerate(delta[at:end])))
+        at = end
     if sizes[0] != len(base):
         return None
     out = bytearray()
     while at < len(delta):
         code = delta[at]
         at += 1
-        if code & 0x80:
-            fields = []
-            for bit in range(7):
-                byte = 0
-                if code & (1 << bit):
-                    if at >= len(delta):
-                        return None
-                    byte = delta[at]
-                    at += 1
-                fields.append(byte)
-            start = fields[0] | fields[1] << 8 | fields[2] << 16 | fields[3] << 24
-            size = fields[4] | fields[5] << 8 | fields[6] << 16 or 0x10000
-            out += base[start : start + size]
-        else:
-            out += delta[at : at + code]
+        if not code & 0x80:
+            part = delta[at : at + code]
             at += code
+        else:
+            present = [bit for bit in range(7) if code >> bit & 1]
+            fields = dict(zip(present, delta[at : at + len(present)], strict=False))
+            at += len(present)
+            start = sum(fields.get(bit, 0) << 8 * bit for bit in range(4))
+            code = sum(fields.get(bit + 4, 0) << 8 * bit for bit in range(3)) or 0x10000
+            part = base[start : start + code]
+        if not code or len(part) < code or at > len(delta):
+            return None
+        out += part
     return bytes(out) if len(out) == sizes[1] else None
 
 

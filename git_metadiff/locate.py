@@ -95,7 +95,11 @@ class GitRules:
         last = len(self.lines) - size
         low = last if image.trailing == 0 and not self.zero else 0
         high = 0 if raw.old_start == 0 or (raw.old_start == 1 and not self.zero) else last
-        place = self._search(image.old, max(raw.new_start - 1, 0), low, high)
+        guess = max(raw.new_start - 1, 0)
+        if raw.new_lines == 0 and self._at(image.old, guess + 1, low, high):
+            # git looks one line before where a hunk that only removes stands; among equal lines we know better.
+            guess += 1
+        place = self._search(image.old, guess, low, high)
         if place is None:
             return self._find_cut(image, high)
         # Where no context speaks for a place off the mark, it is told.
@@ -104,13 +108,18 @@ class GitRules:
 
     def _search(self, old: list[bytes], guess: int, low: int, high: int) -> int | None:
         """The place nearest to line `guess` of the patched file."""
-        place, size = guess - self._shift.total, len(old)
-        if self._end <= place and low <= place <= high and self.lines[place : place + size] == old:
-            return place
+        if self._at(old, guess, low, high):
+            return guess - self._shift.total
+        size = len(old)
         guess = min(guess, len(self.lines) + self._shift.total)
         found = occurrences(self.lines, old, low, high) if old else range(low, high + 1)
         free = [(at + self._shift.of(at), at) for at in found if self._free(at, size)]
         return min(free, key=lambda pair: (abs(pair[0] - guess), pair[0] < guess))[1] if free else None
+
+    def _at(self, old: list[bytes], guess: int, low: int, high: int) -> bool:
+        """Whether the hunk fits at line `guess` of the patched file, behind all hunks before it."""
+        place = guess - self._shift.total
+        return self._end <= place and low <= place <= high and self.lines[place : place + len(old)] == old
 
     def _find_cut(self, image: Image, high: int) -> Found | None:
         """git also takes a hunk whose context ends without a newline to the end of a file that has one."""

@@ -146,7 +146,9 @@ class Store:
 
     def heads(self, name: str) -> dict[str, str | None]:
         """The refs of a comparison and what they hold now."""
-        return {ref: self.git.ref(ref) for ref in refs_of(name)}
+        out = self.git.text("for-each-ref", "--format=%(refname) %(objectname)", f"refs/metadiff/{name}/")
+        found = dict(line.split() for line in out.splitlines())
+        return {ref: found.get(ref) for ref in refs_of(name)}
 
     def restore(self, comparison: Comparison, heads: Mapping[str, str | None]) -> None:
         """Put the branches of a comparison where they belong; somebody moved them, or a run was killed in between."""
@@ -175,10 +177,10 @@ class Store:
             return None
         return name if is_name(name) else None
 
-    def remember(self, name: str) -> None:
-        """Note `name` as the last comparison made in this work tree."""
+    def remember(self, name: str, workplace: Path) -> None:
+        """Note `name` as the last comparison made in this work tree; `workplace` is a folder for unfinished files."""
         if self.last() != name:
-            replace_file(self.git.git_dir / LAST_FILE, f"{name}\n".encode())
+            replace_file(self.git.git_dir / LAST_FILE, f"{name}\n".encode(), workplace)
 
     def reader(self) -> TreeReader:
         """A reader for rendering."""

@@ -110,23 +110,32 @@ def names_agree(patch: FilePatch, level: int) -> bool:
 
 
 def levels_for(files: Sequence[FilePatch], tree: Container[bytes]) -> list[int]:
-    """The levels worth trying, best first: every file is found there, and rather where both header names agree."""
-    viable = [level for level in LEVELS if found_all(files, level, tree)]
+    """The levels worth trying, best first: every file is found there, and rather where both header names agree.
+
+    A patch that only makes files would do so at any level; then the first of LEVELS it is.
+    """
+    counts = {level: count_found(files, level, tree) for level in LEVELS}
+    most = max(-1 if count is None else count for count in counts.values())
+    viable = [level for level, count in counts.items() if count == most]
+    if most < 1:
+        return viable[:1] if most == 0 else [1]
     agreeing = [level for level in viable if all(names_agree(patch, level) for patch in files)]
-    return list(dict.fromkeys([*agreeing, *viable])) or [1]
+    return list(dict.fromkeys([*agreeing, *viable]))
 
 
-def found_all(files: Sequence[FilePatch], level: int, tree: Container[bytes]) -> bool:
-    """Whether every file has a name at this level, and is there if it must be."""
+def count_found(files: Sequence[FilePatch], level: int, tree: Container[bytes]) -> int | None:
+    """How many files are there at this level; None if one has no name, or is not there and must be."""
     overlay = Overlay(tree)
+    count = 0
     for patch in files:
         if patch.stub and not patch.lineless:
             continue
         target = resolve_one(patch, level, overlay)
         if target is None or (target.old is not None and target.old not in overlay and target.old not in tree):
-            return False
+            return None
+        count += target.old is not None
         overlay.take(target)
-    return True
+    return count
 
 
 def parents(path: bytes) -> Iterator[bytes]:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import email.header
-import email.message
-import email.parser
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from git_metadiff.apply import PatchText, subject_of
+from git_metadiff.apply import PatchText
 from git_metadiff.errors import MetadiffError
 from git_metadiff.git import Git
-from git_metadiff.hunks import Scanner
 from git_metadiff.sources.compressed import decompress
-from git_metadiff.sources.folder import DiskFolder, Folder, TreeFolder, read_file
+from git_metadiff.sources.folder import DiskFolder, Folder, TreeFolder, is_there, read_file
+from git_metadiff.sources.mail import DIFF, is_mail, read_mails
+from git_metadiff.sources.range import read_range
 
-MBOX_LINE = re.compile(rb"^From \S+.*\d\d:\d\d:\d\d .*\d{4}\r?$", re.MULTILINE)
-#: What makes a file a patch: a section of git, two file headers before a hunk, or a stub for a binary file.
-DIFF = re.compile(rb"^(?:diff --git \S|--- .+\n\+\+\+ .+\n@@ -\d|Binary files .+ differ)", re.MULTILINE)
-LOG_FORMAT = "--format=%x00%H%x00%an <%ae> %ad%x00%B%x00"
+#: Files that are read where a folder holds no series.
+PATCH_NAME = re.compile(r".*\.(?:patch|diff|mbox|eml)(?:\.(?:gz|xz|bz2|zst))?")
+SERIES_NAME = re.compile(r".*series(?:\.conf)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,9 @@ class PatchsetSource:
         """A digest of everything that decides the result."""
         state = hashlib.sha256()
         for text in self.texts:
-            state.update(f"{text.name}\0{text.strip}\0{len(text.data)}\0".encode("utf-8", "surrogateescape"))
+            words = (text.name, str(text.strip), str(text.subject), str(len(text.data)))
+            state.update("\0".join(words).encode("utf-8", "surrogateescape") + b"\0")
+            state.update(b"%d\0%b\0%b\0" % (len(text.message), text.message, text.author or b""))
             state.update(text.data)
         return state.hexdigest()
 
@@ -51,7 +50,7 @@ def find_patchset(
     """
     path = cwd / argument
     explicit = argument.startswith(("./", "../", "/")) or argument in (".", "..")
-    exists = bool(argument) and path.exists()
+    exists = bool(argument) and is_there(path)
     found = None if explicit or not argument else find_revision(argument, release_tree, git, user)
     if found is not None and exists:
         raise MetadiffError(
@@ -59,14 +58,26 @@ def find_patchset(
             f"write './{argument}' for the path, or the full name of the ref",
         )
     if found is None and not exists:
-        raise MetadiffError(
-            f"'{argument}' is neither a path nor a revision",
-            "a patchset is a patch file, a quilt directory, a series file, an mbox or a range A..B",
-        )
+        raise not_found(argument, user)
     texts = found if found is not None else read_path(path, argument)
     if strip is not None:
-        texts = [PatchText(text.name, text.data, strip, text.subject, text.message, text.author) for text in texts]
+        texts = [replace(text, strip=strip) for text in texts]
     return PatchsetSource(argument if found is not None else path.resolve().name, tuple(texts))
+
+
+def not_found(argument: str, user: Git) -> MetadiffError:
+    """The error for an argument that names nothing; it tells which half of a name is at fault."""
+    revision, colon, path = argument.partition(":")
+    ends = [end for end in re.split(r"\.{2,3}", argument, maxsplit=1) if end]
+    if colon and revision and user.resolve(f"{revision}:", "tree") is not None:
+        return MetadiffError(f"'{revision}' holds no file or folder '{path}'", f"list it with 'git ls-tree {revision}'")
+    unknown = [end for end in ends if user.resolve(end) is None]
+    if not colon and 0 < len(unknown) < 2 <= len(ends):
+        return MetadiffError(f"'{argument}': '{unknown[0]}' is no revision", "'git tag' and 'git branch' list them")
+    return MetadiffError(
+        f"'{argument}' is neither a path nor a revision",
+        "a patchset is a patch file, a quilt directory, a series file, an mbox or a range A..B",
+    )
 
 
 def find_revision(argument: str, release_tree: str, git: Git, user: Git) -> list[PatchText] | None:
@@ -85,41 +96,17 @@ def find_revision(argument: str, release_tree: str, git: Git, user: Git) -> list
 
 def find_in_revision(argument: str, git: Git, user: Git) -> list[PatchText] | None:
     """The patches of the folder or file `REV:PATH`."""
-    tree = user.resolve(argument, "tree")
-    if tree is not None:
-        return read_folder(TreeFolder(git, tree, argument))
-    blob = user.resolve(argument, "blob")
-    if blob is None:
-        return None
     revision, _, path = argument.partition(":")
+    root = user.resolve(f"{revision}:", "tree")
+    if root is None:
+        return None
+    path = path.removeprefix("./").rstrip("/")
+    if user.resolve(argument, "tree") is not None:
+        return read_folder(TreeFolder(git, root, path, argument))
     above, _, name = path.rpartition("/")
-    parent = user.resolve(f"{revision}:{above}", "tree")
-    folder = TreeFolder(git, parent, argument) if parent is not None else None
-    return read_content(name, git.run("cat-file", "blob", blob), folder)
-
-
-def read_range(git: Git, start: str, stop: str) -> list[PatchText]:
-    """One patch a commit of the first-parent line, so that the last tree is that of `stop`, merges or not."""
-    arguments = (
-        "--reverse",
-        "--first-parent",
-        "--diff-merges=first-parent",
-        "--date=raw",
-        "-p",
-        "-M",
-        "--binary",
-        "--full-index",
-    )
-    out = git.run("log", *arguments, LOG_FORMAT, f"{start}..{stop}")
-    fields = out.split(b"\0")[1:]
-    texts = []
-    for at in range(0, len(fields) - 3, 4):
-        commit, author, message, diff = fields[at : at + 4]
-        subject = message.decode("utf-8", "replace").partition("\n")[0]
-        texts.append(PatchText(commit.decode()[:12], diff.lstrip(b"\n"), 1, subject, message, author))
-    if not texts:
-        raise MetadiffError("the range holds no commit", "write it as UPSTREAM..DOWNSTREAM, the older end first")
-    return texts
+    folder = TreeFolder(git, root, above, argument)
+    [content] = folder.read([name])
+    return None if content is None else read_content(name, content, folder)
 
 
 def read_path(path: Path, argument: str) -> list[PatchText]:
@@ -131,131 +118,100 @@ def read_path(path: Path, argument: str) -> list[PatchText]:
 
 def read_folder(folder: Folder) -> list[PatchText]:
     """A quilt directory, or a folder of mails or patches in the order of their names."""
-    series = folder.read("series")
+    [series] = folder.read(["series"])
     if series is not None:
         return read_series(series, folder, f"{folder.name}/series")
-    names = [
-        name
-        for name in folder.names()
-        if name.endswith((".patch", ".diff", ".mbox", ".eml", ".gz", ".xz", ".bz2", ".zst"))
-    ]
-    if not names:
+    names = [name for name in folder.names() if PATCH_NAME.fullmatch(name)]
+    texts: list[PatchText] = []
+    for name, content in zip(names, folder.read(names), strict=True):
+        texts += read_file_of_patches(name, content or b"")
+    if not texts:
         raise MetadiffError(
             f"{folder.name}: no series file and no patches in this folder",
             "name a folder with a 'series', or one of *.patch files",
         )
-    texts: list[PatchText] = []
-    for name in names:
-        texts += read_content(name, folder.read(name) or b"", None)
     return texts
+
+
+def read_file_of_patches(name: str, data: bytes) -> list[PatchText]:
+    """The patches of a file in a folder of patches, where a mail without one is a cover letter."""
+    data = plain(data, name)
+    if is_mail(data):
+        return read_mails(data, name)
+    return read_content(name, data, None)
 
 
 def read_content(name: str, data: bytes, folder: Folder | None) -> list[PatchText]:
     """A file's patches, by its content: an mbox, a patch, or a series file whose patches lie in `folder`."""
-    data = decompress(data, name)
-    if MBOX_LINE.match(data):
-        return list(read_mbox(data, name))
+    data = plain(data, name)
+    if is_mail(data):
+        texts = read_mails(data, name)
+        if texts:
+            return texts
+        raise MetadiffError(
+            f"{name}: there is no patch in these mails", "a patch series is made with 'git format-patch'"
+        )
     if DIFF.search(data):
         return [PatchText(name, data)]
-    if folder is not None and looks_like_series(data, folder):
+    if folder is not None and looks_like_series(name, data, folder):
         return read_series(data, folder, name)
-    raise MetadiffError(
-        f"{name}: there is no patch in this file", "a patch has lines '--- a/file', '+++ b/file' and '@@ -1,2 +1,3 @@'"
-    )
+    what = "there is no patch in this file" if data.strip() else "this file is empty"
+    raise MetadiffError(f"{name}: {what}", "a patch has lines '--- a/file', '+++ b/file' and '@@ -1,2 +1,3 @@'")
+
+
+def plain(data: bytes, name: str) -> bytes:
+    """The text of a patch or series: decompressed, without a byte order mark."""
+    data = decompress(data, name)
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise MetadiffError(f"{name}: this file is in UTF-16", f"convert it with 'iconv -f UTF-16 -t UTF-8 {name}'")
+    return data.removeprefix(b"\xef\xbb\xbf")
 
 
 def series_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
     """The entries of a series file: line number and words; comments and empty lines left out."""
-    for number, line in enumerate(data.decode("utf-8", "surrogateescape").splitlines(), 1):
+    for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), 1):
         words = re.sub(r"(^|\s)#.*", "", line).split()
         if words:
             yield number, words
 
 
-def looks_like_series(data: bytes, folder: Folder) -> bool:
-    """Whether the first entry of the file names a file of the folder."""
+def looks_like_series(name: str, data: bytes, folder: Folder) -> bool:
+    """Whether a file is a series by its name, or by a first entry that is a file of the folder."""
     if b"\0" in data:
         return False
     first = next(series_lines(data), None)
-    return first is not None and folder.read(first[1][0]) is not None
+    if SERIES_NAME.fullmatch(name):
+        return True
+    return first is not None and folder.read([first[1][0]]) != [None]
 
 
 def read_series(data: bytes, folder: Folder, name: str) -> list[PatchText]:
     """The patches that a series file lists, each with its own options (`-p0`, say; -p1 without)."""
+    entries = list(series_lines(plain(data, name)))
+    contents = folder.read([words[0] for _, words in entries])
     texts = []
-    for number, words in series_lines(data):
-        content = folder.read(words[0])
+    for (number, words), content in zip(entries, contents, strict=True):
         if content is None:
             raise MetadiffError(
                 f"{name}:{number}: the patch {words[0]} is not there",
                 "the series file names a patch that its folder does not hold",
             )
-        strip = 1
-        for word in words[1:]:
-            if match := re.fullmatch(r"-p(\d+|ab)", word):
-                strip = 1 if match[1] == "ab" else int(match[1])
-            elif word == "-R":
-                raise MetadiffError(
-                    f"{name}:{number}: {words[0]} is to be applied in reverse",
-                    "refresh it with quilt so that it applies forward",
-                )
-        texts.append(PatchText(words[0], decompress(content, words[0]), strip))
+        level = series_level(words[1:], f"{name}:{number}: {words[0]}")
+        texts.append(PatchText(words[0], plain(content, words[0]), level))
     return texts
 
 
-def read_mbox(data: bytes, name: str) -> Iterator[PatchText]:
-    """The patches of an mbox or of one mail, transfer encodings undone."""
-    starts = [
-        match.start()
-        for match in MBOX_LINE.finditer(data)
-        if match.start() == 0 or data[: match.start()].endswith((b"\n\n", b"\r\n\r\n"))
-    ]
-    found = 0
-    for start, stop in zip(starts, [*starts[1:], len(data)], strict=True):
-        head, _, mail = data[start:stop].partition(b"\n")
-        message = email.parser.BytesParser().parsebytes(mail)
-        body = b"\n".join(text_parts(message))
-        if not Scanner(body, name).scan():
-            continue
-        found += 1
-        subject = clean_subject(message.get("Subject"))
-        commit = head.split()[1].decode("ascii", "replace")[:12]
-        title = commit if re.fullmatch(r"[0-9a-f]{12}", commit) and len(starts) > 1 else name
-        author = mail_author(message)
-        text = (subject or "").encode() + b"\n\n" + body[: diff_start(body)]
-        yield PatchText(title if len(starts) == 1 else f"{title}", body, None, subject, text, author)
-    if not found:
-        raise MetadiffError(
-            f"{name}: there is no patch in these mails", "a patch series is made with 'git format-patch'"
-        )
-
-
-def diff_start(body: bytes) -> int:
-    """Where the message of a mail ends: at `---` alone on a line, or at the first diff."""
-    match = re.search(rb"^(---\s*$|diff |Index: )", body, re.MULTILINE)
-    return match.start() if match else len(body)
-
-
-def text_parts(message: email.message.Message) -> Iterator[bytes]:
-    """The decoded text parts of a mail."""
-    for part in message.walk():
-        if not part.is_multipart() and part.get_content_maintype() == "text":
-            payload = part.get_payload(decode=True)
-            if isinstance(payload, bytes):
-                yield payload
-
-
-def clean_subject(raw: object) -> str | None:
-    """A mail's subject, decoded, unfolded, without its `[PATCH 1/2]`."""
-    if raw is None:
-        return None
-    words = str(email.header.make_header(email.header.decode_header(str(raw))))
-    return re.sub(r"^(\s*\[[^\]]*\]\s*)+", "", re.sub(r"\s+", " ", words)).strip() or None
-
-
-def mail_author(message: email.message.Message) -> bytes | None:
-    """Not taken over: a date that cannot be read would make ids depend on the reader's clock."""
-    return None
+def series_level(options: Sequence[str], where: str) -> int:
+    """The patch level that an entry of a series asks for; `-pab` is quilt's word for -p1 with names a/ and b/."""
+    level = 1
+    for word in options:
+        if match := re.fullmatch(r"-p(\d+|ab)", word):
+            level = 1 if match[1] == "ab" else int(match[1])
+        elif word in ("-R", "--reverse"):
+            raise MetadiffError(
+                f"{where} is to be applied in reverse", "refresh it with quilt so that it applies forward"
+            )
+    return level
 
 
 def count(number: int, word: str) -> str:
@@ -272,6 +228,3 @@ def check_counts(releases: Sequence[str], patchsets: Sequence[str]) -> None:
             f"{count(len(releases), 'release')} and {count(len(patchsets), 'patchset')} do not pair up",
             "give one patchset for each of two or more releases, or several patchsets for one release",
         )
-
-
-__all__ = ["PatchsetSource", "check_counts", "find_patchset", "subject_of"]
