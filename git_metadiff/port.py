@@ -12,6 +12,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
 
 from git_metadiff.apply import FileTrace
+from git_metadiff.bare import bare, find_bare
 from git_metadiff.git import FastImport, Scratch, delete, modify
 from git_metadiff.hunks import NO_NEWLINE
 from git_metadiff.linemap import IDENTITY, Block, LineMap, Tree, diff_many, find_renames, words_in
@@ -21,6 +22,8 @@ from git_metadiff.model import Range
 CONTEXT = 3
 #: So many letters and digits make a text that is not there twice by chance.
 TELLING = 40
+#: By so many lines more upstream may have wrapped what it took over.
+WRAPPED = 8
 
 #: Why a change has no place in U2, in words.
 REASONS = {
@@ -361,14 +364,15 @@ class Placer:
         words = words_in(b"".join(added))
         if words < 4:
             return False
-        size = len(added)
-        for at in range(max(0, low - size), min(high, len(self.u2) - size) + 1):
-            if (
-                self.u2[at : at + size] == added
-                and sum(self.map.is_new(line) for line in range(at, at + size)) * 2 >= size
-            ):
-                return True
+        text, room = bare(added), len(added) + WRAPPED
+        found = find_bare(text, self.u2, max(0, low - room), min(len(self.u2), high + room)) if text else ()
+        if any(stop > low and start < high and self._is_fresh(start, stop) for start, stop in found):
+            return True
         return words >= TELLING and self._taken_elsewhere(added)
+
+    def _is_fresh(self, start: int, stop: int) -> bool:
+        """Whether at least half of these lines of U2 are upstream's own since U1."""
+        return sum(self.map.is_new(line) for line in range(start, stop)) * 2 >= stop - start
 
     def _taken_elsewhere(self, added: list[bytes]) -> bool:
         """Whether upstream added the same lines at one other place of the file, and nothing else has them."""

@@ -14,7 +14,12 @@ from collections.abc import Callable
 HEAD = re.compile(rb"[A-Za-z_$](?!\w*:\s*$)")
 BORDER = re.compile(rb"[A-Za-z_$}]")
 CLOSE = ord("}")
-NAME = re.compile(rb"([A-Za-z_$][\w$]*)\s*\(")
+NAME = re.compile(rb"(?<![\w$])([A-Za-z_]\w*)\s*\(")
+#: Words with brackets of their own that stand before a name.
+ATTRIBUTES = frozenset((b"__attribute__", b"__declspec", b"__printf", b"__scanf", b"__aligned", b"__section"))
+#: Macros that define what they name: a symbol of assembly, and a system call.
+SYMBOL = re.compile(rb"(?:ENTRY|GLOBAL|(?:SYM|ASM)_\w*START\w*)\(\s*(\w+)")
+SYSCALL = re.compile(rb"(?:COMPAT_)?SYSCALL_DEFINE\d\(\s*\w+")
 Texts = Callable[[str, bytes], list[bytes]]
 
 
@@ -26,9 +31,16 @@ def borders_of(lines: list[bytes]) -> list[int]:
 
 
 def short_name(line: bytes) -> str:
-    """The name in a section's line: the word before the first bracket, else the line."""
-    match = NAME.search(line)
-    return (match[1] if match else line.strip()[:60]).decode("utf-8", "backslashreplace")
+    """The name in a section's line: the word before the first bracket, or the symbol that a macro defines; else the
+    line."""
+    if match := SYSCALL.match(line):
+        name = re.sub(rb"\s", b"", match[0]) + b")"
+    elif match := SYMBOL.match(line):
+        name = match[1]
+    else:
+        words = (match[1] for match in NAME.finditer(line) if match[1] not in ATTRIBUTES)
+        name = next(words, line.strip()[:60])
+    return name.decode("utf-8", "backslashreplace")
 
 
 class Sections:

@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from git_metadiff.correspond.absorbed import find_absorbed
 from git_metadiff.correspond.content import match_contents
 from git_metadiff.correspond.exact import match_exact
 from git_metadiff.correspond.items import Item, Sides, map_of
 from git_metadiff.correspond.place import match_places, similarity
+from git_metadiff.correspond.rewritten import match_rewritten
 from git_metadiff.correspond.upstream import Texts, explained, meet_upstream, sits_on_upstream, undoes_upstream
 from git_metadiff.model import PAIRED, WORST_FIRST, Change, Edge, Hunk, Unplaced, Verdict
 from git_metadiff.ownership import OwnedRun, own_displaced
@@ -48,7 +50,9 @@ def correspond(sides: Sides, upstream: Upstream, runs: list[OwnedRun]) -> tuple[
     match_exact(sides)
     match_places(sides)
     match_contents(sides)
+    match_rewritten(*rewritten_by_upstream(sides, upstream))
     meet_upstream(sides, upstream.transition)
+    find_absorbed(sides, upstream.texts, upstream.sections, upstream.transition)
     runs, displaced = own_displaced(runs, [*sides.old, *sides.new])
     touched = {item for run in runs for item in run.owners}
     kinds = judge_pairs(sides, upstream, touched, displaced)
@@ -65,6 +69,13 @@ def correspond(sides: Sides, upstream: Upstream, runs: list[OwnedRun]) -> tuple[
     follow_superseders(sides.old, kinds)
     follow_superseders(sides.new, kinds)
     return collect(sides, kinds), runs
+
+
+def rewritten_by_upstream(sides: Sides, upstream: Upstream) -> tuple[list[Item], list[Item]]:
+    """What is left of p1 without a place, and what is left of p2 on code that upstream brought."""
+    old = [item for item in sides.open_old() if item.state == "unplaced" and item.hunk.kind == "text"]
+    new = [item for item in sides.open_new() if item.hunk.kind == "text"] if old else []
+    return old, [item for item in new if sits_on_upstream(item, sides, upstream.new_files)]
 
 
 def worst_of(verdicts: Iterable[Verdict]) -> Verdict:
@@ -158,6 +169,8 @@ def stray_place(old: Item, new: Item, sides: Sides, upstream: Upstream) -> Verdi
 def moved_to_file(old: Item, new: Item, sides: Sides, upstream: Upstream) -> Verdict:
     """A change that is in another file now: upstream's doing if it stands there on code that upstream brought."""
     where = new.file.decode("utf-8", "backslashreplace")
+    if old.creates and new.creates:
+        return Verdict("moved", "downstream", "other-file", f"now in {where}")
     if old.state == "placed":
         return Verdict("moved", "downstream", "misplaced", f"now in {where}; its old place is still there")
     cause = "upstream" if sits_on_upstream(new, sides, upstream.new_files) else "downstream"

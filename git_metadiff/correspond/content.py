@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 
 from git_metadiff.correspond.items import Item, Key, Sides, pair
 from git_metadiff.correspond.place import likeness
+from git_metadiff.correspond.words import tokens
 from git_metadiff.linemap import words_in
 
 #: Least likeness of a change and its partner elsewhere.
@@ -13,16 +14,21 @@ LIKE_ENOUGH = 0.8
 #: So many letters and digits a text must have to be known again in another file.
 TELLING = 16
 TELLING_LOSS = 40
+#: A word that no other change has, of so many letters, tells enough: a name that downstream itself brought.
+LONG_WORD = 8
 #: A line of fewer letters and digits tells nothing.
 LINE_TELLS = 12
+#: Least likeness of two new files of one name in different folders.
+LIKE_FILE = 0.4
 #: A line that more changes than this hold tells nothing about any of them.
 RARE = 4
 
 
 def match_contents(sides: Sides) -> None:
-    """Pair equal text that is unique on both sides, then text that shares rare lines."""
+    """Pair equal text that is unique on both sides, then text that shares rare lines, then new files by their name."""
     match_equal(sides)
     match_rare(sides)
+    match_new_files(sides)
 
 
 def telling(item: Item) -> bool:
@@ -38,11 +44,32 @@ def match_equal(sides: Sides) -> None:
     """Pair text that one open change of each side has."""
     groups: dict[Key, tuple[list[Item], list[Item]]] = defaultdict(lambda: ([], []))
     for item in [*sides.open_old(), *sides.open_new()]:
-        if telling(item) and item.state != "absorbed":
+        if item.hunk.kind == "text" and words_in(item.text) >= TELLING and item.state != "absorbed":
             groups[item.key][item.side].append(item)
+    doubtful = []
     for old, new in groups.values():
         if len(old) == len(new) == 1:
-            pair(old[0], new[0], "content")
+            if telling(old[0]) and telling(new[0]):
+                pair(old[0], new[0], "content")
+            else:
+                doubtful.append((old[0], new[0]))
+    if doubtful:
+        common = common_words(sides)
+        for one, other in doubtful:
+            if any(len(word) >= LONG_WORD and word not in common for word in tokens(one.change.added)):
+                pair(one, other, "content")
+
+
+def common_words(sides: Sides) -> set[bytes]:
+    """The words that more than one change of a side adds or takes out."""
+    common: set[bytes] = set()
+    for items in (sides.old, sides.new):
+        seen: set[bytes] = set()
+        for item in items:
+            words = {word for word in tokens(item.change.removed + item.change.added) if len(word) >= LONG_WORD}
+            common |= words & seen
+            seen |= words
+    return common
 
 
 def match_rare(sides: Sides) -> None:
@@ -68,3 +95,14 @@ def match_rare(sides: Sides) -> None:
     for _, _, _, old, new in scored:
         if not old.partners and not new.partners:
             pair(old, new, "rare lines")
+
+
+def match_new_files(sides: Sides) -> None:
+    """Pair files that downstream itself adds, now in another folder: the only two of their name, somewhat alike."""
+    groups: dict[bytes, tuple[list[Item], list[Item]]] = defaultdict(lambda: ([], []))
+    for item in [*sides.open_old(), *sides.open_new()]:
+        if item.hunk.kind == "text" and item.creates and item.state != "absorbed":
+            groups[item.path.rpartition(b"/")[2]][item.side].append(item)
+    for old, new in groups.values():
+        if len(old) == len(new) == 1 and likeness(old[0], new[0]) >= LIKE_FILE:
+            pair(old[0], new[0], "file name")

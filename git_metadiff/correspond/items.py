@@ -50,6 +50,11 @@ class Item:
         return (self.change.removed, self.change.added)
 
     @property
+    def creates(self) -> bool:
+        """Whether it is the whole of a file that its patchset adds."""
+        return self.hunk.old_start == 0 == self.hunk.old_lines and len(self.hunk.changes) == 1
+
+    @property
     def size(self) -> int:
         """How many lines it has an effect on, after the whole series."""
         return sum(stop - start for start, stop in self.ranges) + sum(stop - start for start, stop in self.gone)

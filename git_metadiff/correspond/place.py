@@ -8,6 +8,7 @@ from collections.abc import Callable
 from rapidfuzz.distance import Indel
 
 from git_metadiff.correspond.items import Item, Sides, pair
+from git_metadiff.correspond.words import same_edit, same_words
 from git_metadiff.linemap import words_in
 
 #: Least likeness of two texts that only stand at the same place and take out none of the same lines.
@@ -18,6 +19,8 @@ NEARBY = 40
 LIKE_FAR = 0.85
 #: A text of fewer letters and digits is not known again at another place.
 TELLING = 16
+#: So many lines halve the score of equal words: twins pair with the nearest.
+FAR_AWAY = 10_000
 
 
 def match_places(sides: Sides) -> None:
@@ -74,14 +77,18 @@ def alike_here(old: Item, new: Item) -> float:
     if not touch(old, new):
         return 0.0
     score = likeness(old, new)
+    if same_edit(old.change, new.change):
+        return max(score, LIKE_FAR)
     return score if score >= LIKE_ENOUGH or takes_same(old, new, score) else 0.0
 
 
 def alike_nearby(old: Item, new: Item) -> float:
     """How alike two changes of one file are; the further apart, the more alike they must be."""
+    apart = max(0, new.place[0] - old.place[1], old.place[0] - new.place[1])
+    if old.state == "unplaced" and same_words(old.change, new.change):
+        return 1.0 / (1.0 + apart / FAR_AWAY)
     if min(words_in(old.text), words_in(new.text)) < TELLING:
         return 0.0
-    apart = max(0, new.place[0] - old.place[1], old.place[0] - new.place[1])
     least = LIKE_NEARBY if apart <= NEARBY else LIKE_FAR
     score = likeness(old, new)
     return score if score >= least else 0.0

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
-from rapidfuzz.distance import Indel
-
+from git_metadiff.bare import bare_line
 from git_metadiff.correspond.items import Item, Sides, map_of
-from git_metadiff.linemap import Block, LineMap
+from git_metadiff.correspond.words import Tokens, edits, same_edit, same_words, tokens
+from git_metadiff.linemap import Block, LineMap, words_in
+from git_metadiff.model import Change
 
-Tokens = list[bytes]
-Edit = tuple[int, int, Tokens]
-TOKEN = re.compile(rb"\w+|[^\w\s]")
 #: Reads the lines of a file of U1 (`old`) or U2 (`new`) by its name in U2.
 Texts = Callable[[str, bytes], list[bytes]]
 
@@ -35,25 +32,6 @@ def meet_upstream(sides: Sides, transition: int) -> None:
 def needs_explaining(item: Item) -> bool:
     """Whether a change is not simply where it was."""
     return not item.partners or any(evidence != "exact" for evidence in item.partners.values())
-
-
-def tokens(lines: tuple[bytes, ...]) -> Tokens:
-    """The words and signs of some lines, without white space."""
-    return TOKEN.findall(b"\n".join(lines))
-
-
-def edits(old: Tokens, new: Tokens) -> list[Edit]:
-    """How `old` becomes `new`: ranges of `old` and what stands there instead, in order, never touching."""
-    found: list[Edit] = []
-    for code in Indel.opcodes(old, new):
-        if code.tag == "equal":
-            continue
-        start, stop, text = code.src_start, code.src_end, new[code.dest_start : code.dest_end]
-        if found and found[-1][1] == start:
-            found[-1] = (found[-1][0], stop, found[-1][2] + text)
-        else:
-            found.append((start, stop, text))
-    return found
 
 
 def merge_tokens(base: Tokens, ours: Tokens, theirs: Tokens) -> Tokens | None:
@@ -79,15 +57,39 @@ def explained(old: Item, new: Item, sides: Sides, texts: Texts) -> bool:
     one, other = old.change, new.change
     if one.added == other.added:
         return removal_explained(old, new, lines)
-    if tokens(one.added) == tokens(other.added) and tokens(one.removed) == tokens(other.removed):
-        return False
-    if one.removed and merge_tokens(tokens(one.removed), tokens(other.removed), tokens(one.added)) == tokens(
-        other.added
-    ):
+    if same_words(one, other):
+        return reindented(one, other)
+    if one.removed and (same_edit(one, other) or merges_to(one, other)):
         return True
-    return substitutions(one.added, other.added) <= upstream_substitutions(new.file, lines, texts) and bool(
-        substitutions(one.added, other.added)
-    )
+    if half_absorbed(old, new, lines, texts("new", new.file)):
+        return True
+    changed = substitutions(one.added, other.added)
+    return bool(changed) and changed <= upstream_substitutions(new.file, lines, texts)
+
+
+def merges_to(one: Change, other: Change) -> bool:
+    """Whether a merge by words of what upstream and the first change make of the old lines gives the second change."""
+    merged = merge_tokens(tokens(one.removed), tokens(other.removed), tokens(one.added))
+    return merged == tokens(other.added)
+
+
+def half_absorbed(old: Item, new: Item, lines: LineMap, text: list[bytes]) -> bool:
+    """Whether upstream took over those lines of a change that the new patchset no longer adds, at its place."""
+    rest = list(old.change.added)
+    for line in new.change.added:
+        if line not in rest:
+            return False
+        rest.remove(line)
+    held = {bare_line(text[at]) for block in lines.touches(*new.place) for at in range(block.c, block.d)}
+    return any(words_in(line) > 3 for line in rest) and all(bare_line(line) in held for line in rest if bare_line(line))
+
+
+def reindented(one: Change, other: Change) -> bool:
+    """Whether upstream's own change of white space, in what is taken out or next to it, explains that of a change."""
+    if one.removed or other.removed:
+        return one.removed != other.removed
+    pairs = ((one.before[-1:], other.before[-1:]), (one.after[:1], other.after[:1]))
+    return any(was != now and tokens(was) == tokens(now) for was, now in pairs)
 
 
 def removal_explained(old: Item, new: Item, lines: LineMap) -> bool:

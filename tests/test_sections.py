@@ -1,0 +1,65 @@
+"""Which function a line stands in."""
+
+from __future__ import annotations
+
+import pytest
+
+from git_metadiff.sections import Sections, short_name
+
+SOURCE = b"""#include <x.h>
+static int first(int a)
+{
+\treturn a;
+}
+
+DEFINE_THING(x);
+SYSCALL_DEFINE2(open, int, fd)
+{
+out:
+\treturn 0;
+}
+int last;
+""".split(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (b"static int foo(int (*done)(int), char *name)", "foo"),
+        (b"static __attribute__((cold)) void __printf(1, 2) foo (const char *fmt, ...)", "foo"),
+        (b"obj-$(CONFIG_XEN) += xen.o", "obj-$(CONFIG_XEN) += xen.o"),
+        (b"ENTRY(startup_64)", "startup_64"),
+        (b"SYM_FUNC_START_LOCAL(memset_orig)", "memset_orig"),
+        (b"SYSCALL_DEFINE3(open, const char __user *, name)", "SYSCALL_DEFINE3(open)"),
+        (b"struct task_struct {", "struct task_struct {"),
+        (b"module_init(setup);", "module_init"),
+        (b"caf\xe9", "caf\\xe9"),
+    ],
+)
+def test_short_name(line: bytes, name: str) -> None:
+    assert short_name(line) == name
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (0, None),
+        (1, "first"),
+        (3, "first"),
+        (4, "first"),
+        (5, None),
+        (6, None),
+        (9, "SYSCALL_DEFINE2(open)"),
+        (10, "SYSCALL_DEFINE2(open)"),
+        (12, None),
+    ],
+)
+def test_name_of_a_line(line: int, name: str | None) -> None:
+    """A label and a line that ends in `;` open nothing; a closing brace ends what it closes."""
+    assert Sections(lambda _side, _file: SOURCE).name("new", b"x.c", line) == name
+
+
+def test_names_of_several_lines() -> None:
+    sections = Sections(lambda _side, _file: SOURCE)
+    assert sections.names("new", b"x.c", 2, 9) == {"first", "SYSCALL_DEFINE2(open)"}
+    assert sections.holds("new", b"x.c", "first") and not sections.holds("new", b"x.c", "second")
