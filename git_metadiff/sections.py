@@ -1,7 +1,7 @@
 """Which function a line stands in, by git's own default rule: the nearest line above that begins like a definition.
 
-Unlike git, a closing brace at the start of a line ends the section and a line that ends in `;` opens none: what follows
-is file scope (None), not part of the function above.
+Unlike git, a closing brace at the start of a line ends the section, a line that ends in `;` opens none, nor does one
+between such braces: what follows a function is file scope (None), not part of the function above.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from collections.abc import Callable
 
 #: git's default: a line that begins with a letter, `_` or `$`; here a label is none.
 HEAD = re.compile(rb"[A-Za-z_$](?!\w*:\s*$)")
-BORDER = re.compile(rb"[A-Za-z_$}]")
-CLOSE = ord("}")
+#: What encloses definitions without being one.
+WRAPPER = re.compile(rb'(?:inline\s+)?namespace\b|extern\s+"')
+BORDER = re.compile(rb"[A-Za-z_${}]")
+OPEN, CLOSE = b"{}"
 NAME = re.compile(rb"(?<![\w$])([A-Za-z_]\w*)\s*\(")
 #: Words with brackets of their own that stand before a name.
 ATTRIBUTES = frozenset((b"__attribute__", b"__declspec", b"__printf", b"__scanf", b"__aligned", b"__section"))
@@ -24,10 +26,29 @@ Texts = Callable[[str, bytes], list[bytes]]
 
 
 def borders_of(lines: list[bytes]) -> list[int]:
-    """The lines that open a section or end one. The first bytes are searched as one text: most lines are indented."""
+    """The lines that open a section or end one. The first bytes are searched as one text: most lines are indented.
+
+    Between braces that stand at the start of their lines nothing else opens a section: some projects (exim) indent the
+    bodies of their functions by nothing.
+    """
     first = b"".join([line[:1] or b"\n" for line in lines])
-    found = (match.start() for match in BORDER.finditer(first))
-    return [at for at in found if first[at] == CLOSE or (lines[at][-1:] != b";" and HEAD.match(lines[at]))]
+    found: list[int] = []
+    head, inside = -1, False
+    for match in BORDER.finditer(first):
+        at = match.start()
+        if first[at] == CLOSE:
+            found.append(at)
+            inside = False
+        elif first[at] == OPEN:
+            if inside and head > found[-1]:  # the brace before was never closed
+                found.append(head)
+            inside = bool(found) and first[found[-1]] != CLOSE
+        elif lines[at][-1:] != b";" and HEAD.match(lines[at]):
+            head = at
+            if not inside:
+                found.append(at)
+                inside = lines[at].endswith(b"{") and not WRAPPER.match(lines[at])
+    return found
 
 
 def short_name(line: bytes) -> str:

@@ -59,6 +59,26 @@ def test_name_of_a_line(line: int, name: str | None) -> None:
     assert Sections(lambda _side, _file: SOURCE).name("new", b"x.c", line) == name
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (
+            b"BOOL\nsend(int fd)\n{\nif (fd)\n  {\n  x();\n  }\nreturn 1;\n}\n",
+            "BOOL send send send send send send send send -",
+        ),
+        (b"struct a {\nint b;\nlong\nc;\n};\nint d;\n", "struct_a_{ " * 5 + "- -"),
+        (b"int f(a)\nint a;\n{\n#if X\nint g()\n{\n#endif\n}\n", "f f f f g g g g -"),
+        (b"namespace a {\nint f()\n{\n}\n}\n", "namespace_a_{ f f f - -"),
+        (b"A = 1\nB = 2\n{\n", "A_=_1 B_=_2 B_=_2 B_=_2"),
+    ],
+)
+def test_braces_at_the_start_of_a_line(text: bytes, names: str) -> None:
+    lines = text.split(b"\n")
+    sections = Sections(lambda _side, _file: lines)
+    found = [(sections.name("new", b"x", at) or "-").replace(" ", "_") for at in range(len(lines))]
+    assert found == names.split()
+
+
 def test_names_of_several_lines() -> None:
     sections = Sections(lambda _side, _file: SOURCE)
     assert sections.names("new", b"x.c", 2, 9) == {"first", "SYSCALL_DEFINE2(open)"}

@@ -135,33 +135,37 @@ def judge_same_text(old: Item, new: Item, sides: Sides, upstream: Upstream) -> V
     low, high = map_of(sides, old.file).region(*old.base)
     # By the author's own cut, that is; the net change may be cut otherwise.
     at_home = low <= new.place[1] and new.place[0] <= high
-    if here == there or at_home or not old.sure:
-        return Verdict(plain.word, None, "place", PLACE_WORDS)
+    placed = Verdict(plain.word, None, "place", PLACE_WORDS)
+    if here == there or at_home:
+        return placed
+    if not old.sure:
+        return stray_place(old, new, sides, upstream) or placed
     words = f"it stands in {there or 'file scope'}; upstream's line map leads to {here or 'file scope'}"
     return Verdict("moved", "downstream", "misplaced", words)
 
 
 def stray_place(old: Item, new: Item, sides: Sides, upstream: Upstream) -> Verdict | None:
-    """Moved, if p2 has it in old code of another function; None if it is in new code or in its own function.
+    """Moved, if p2 has it in another function that was there before; None if it is in its own or in a new one.
 
-    Misplaced, if its own function is still there: nothing but a fuzzy patch explains that.
+    Misplaced, if it stands on old code and its own function is still there: nothing but a fuzzy patch explains that.
     """
+    sections = upstream.sections
     lines = map_of(sides, new.file)
-    back = lines.back(new.place[0])
-    if back is None and new.place[0] > 0:
-        back = lines.back(new.place[0] - 1)
-    if back is None:
-        return None
-    home, there = upstream.sections.name("old", old.file, old.base[0]), upstream.sections.name("old", old.file, back)
+    at = new.place[0]
+    back = lines.back(at)
+    if back is None and at > 0:
+        back = lines.back(at - 1)
+    home = sections.name("old", old.file, old.base[0])
+    there = sections.name("new", new.file, at) if back is None else sections.name("old", old.file, back)
     if home == there:
         return None
-    if not upstream.sections.holds("new", old.file, home):
-        return Verdict(
-            "moved",
-            "downstream",
-            "other-function",
-            f"from {home or 'file scope'}, which is gone, to {there or 'file scope'}",
-        )
+    if back is None:
+        known = there is not None and home is not None and sections.holds("old", new.file, there)
+        words = f"from {home} to {there}, on code that upstream brought"
+        return Verdict("moved", "upstream", "other-function", words) if known else None
+    if not sections.holds("new", old.file, home):
+        words = f"from {home or 'file scope'}, which is gone, to {there or 'file scope'}"
+        return Verdict("moved", "downstream", "other-function", words)
     words = f"it stands in {there or 'file scope'}; it was in {home or 'file scope'}, which is still there"
     return Verdict("moved", "downstream", "misplaced", words)
 
