@@ -103,12 +103,12 @@ def judge(old: Item, new: Item, evidence: str, sides: Sides, upstream: Upstream)
     if evidence == "lineless":
         same = old.key == new.key
         return Verdict("kept") if same else Verdict("edited", "downstream", None, "the same file is changed otherwise")
+    if old.file != new.file:
+        return moved_to_file(old, new, evidence, sides, upstream)
     if evidence == "exact":
         return kept_or_refreshed(old.change, new.change, old.hunk, new.hunk)
     if evidence == "effect":
         return Verdict("refreshed", None, "recut", "the same lines, cut into other hunks or slid to an equal place")
-    if old.file != new.file:
-        return moved_to_file(old, new, sides, upstream)
     if evidence == "text":
         return judge_same_text(old, new, sides, upstream)
     return judge_edited(old, new, sides, upstream)
@@ -170,10 +170,10 @@ def stray_place(old: Item, new: Item, sides: Sides, upstream: Upstream) -> Verdi
     return Verdict("moved", "downstream", "misplaced", words)
 
 
-def moved_to_file(old: Item, new: Item, sides: Sides, upstream: Upstream) -> Verdict:
+def moved_to_file(old: Item, new: Item, evidence: str, sides: Sides, upstream: Upstream) -> Verdict:
     """A change that is in another file now: upstream's doing if it stands there on code that upstream brought."""
     where = new.file.decode("utf-8", "backslashreplace")
-    if old.creates and new.creates:
+    if (old.creates and new.creates) or evidence in ("exact", "effect", "shared lines"):  # downstream renamed the file
         return Verdict("moved", "downstream", "other-file", f"now in {where}")
     if old.state == "placed":
         return Verdict("moved", "downstream", "misplaced", f"now in {where}; its old place is still there")
@@ -262,7 +262,7 @@ def collect(sides: Sides, kinds: dict[tuple[Item, Item], Verdict]) -> Correspond
             found.unplaced.append(Unplaced(item.hunk.id, item.index, item.reason or item.state))
     whole = {item.hunk.id for side in (sides.old, sides.new) for item in side if not item.superseded}
     found.superseded = {one: other for one, other in found.superseded.items() if one not in whole}
-    found.edges = [*pair_edges(kinds), *upstream_edges(sides)]
+    found.edges = [*pair_edges(kinds), *rival_edges(sides), *upstream_edges(sides)]
     return found
 
 
@@ -285,6 +285,12 @@ def pair_edges(kinds: dict[tuple[Item, Item], Verdict]) -> list[Edge]:
         evidence = tuple(sorted({old.partners.get(new) or new.partners[old] for old, new, _ in members}))
         edges.append(Edge(a, b, word, score, evidence))
     return edges
+
+
+def rival_edges(sides: Sides) -> list[Edge]:
+    """Edges between hunks that may be partners, where others fit as well."""
+    pairs = {(old.hunk.id, new.hunk.id) for old in sides.old for new in old.rivals}
+    return [Edge(a, b, "ambiguous", 1.0, ("content",)) for a, b in sorted(pairs)]
 
 
 def upstream_edges(sides: Sides) -> list[Edge]:

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 
 from git_metadiff.correspond.items import Item, Key, Sides, pair
 from git_metadiff.correspond.place import likeness
+from git_metadiff.correspond.rivals import settle_rivals
 from git_metadiff.correspond.words import tokens
 from git_metadiff.linemap import words_in
 
@@ -18,6 +19,8 @@ TELLING_LOSS = 40
 LONG_WORD = 8
 #: A line of fewer letters and digits tells nothing.
 LINE_TELLS = 12
+#: So many candidates of a change are looked at closely.
+CANDIDATES = 3
 #: Least likeness of two new files of one name in different folders.
 LIKE_FILE = 0.4
 #: A line that more changes than this hold tells nothing about any of them.
@@ -41,7 +44,7 @@ def telling(item: Item) -> bool:
 
 
 def match_equal(sides: Sides) -> None:
-    """Pair text that one open change of each side has."""
+    """Pair text that one open change of each side has; several are told apart by their surroundings, or not."""
     groups: dict[Key, tuple[list[Item], list[Item]]] = defaultdict(lambda: ([], []))
     for item in [*sides.open_old(), *sides.open_new()]:
         if item.hunk.kind == "text" and words_in(item.text) >= TELLING and item.state != "absorbed":
@@ -53,6 +56,8 @@ def match_equal(sides: Sides) -> None:
                 pair(old[0], new[0], "content")
             else:
                 doubtful.append((old[0], new[0]))
+        elif old and new and all(map(telling, (*old, *new))):
+            settle_rivals(old, new)
     if doubtful:
         common = common_words(sides)
         for one, other in doubtful:
@@ -87,7 +92,7 @@ def match_rare(sides: Sides) -> None:
         for line in {line.strip() for line in old.lines}:
             if len(index.get(line, ())) <= RARE:
                 votes.update(index.get(line, ()))
-        for new, _ in votes.most_common(3):
+        for new, _ in sorted(votes.items(), key=lambda entry: (-entry[1], entry[0].serial))[:CANDIDATES]:
             score = likeness(old, new)
             if score >= LIKE_ENOUGH:
                 scored.append((score, old.serial, new.serial, old, new))

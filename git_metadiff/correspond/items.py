@@ -39,6 +39,7 @@ class Item:
     #: lines that it shares with items of the other side: the same line of D2, or the same line of U2 taken out
     shared: dict[Item, int] = field(default_factory=dict)
     partners: dict[Item, str] = field(default_factory=dict)  # item of the other side -> evidence
+    rivals: list[Item] = field(default_factory=list)  # partners that fit equally well
     upstream: tuple[str, ...] = ()  # ids of the upstream hunks that it meets
     verdict: Verdict | None = None
 
