@@ -194,3 +194,111 @@ def test_p_does_not_know_p2(run: Runner, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     second = other({"f.c": BASE}, {"f.c": d1}, {"f.c": u2}, {"f.c": ["nothing", "of", "it"]})
     assert first.transitions[0].ported_tree == second.transitions[0].ported_tree
+
+
+# What upstream took over or rewrote
+
+
+GUARD = ["\tif (!may_enter(value)) /* the guard */", "\t\treturn -EPERM;"]
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        ["\tif (!may_enter(value))", "\t\treturn -EPERM;"],
+        ["    if ( !may_enter(value) )", "        return -EPERM; // not allowed"],
+        ["\tif (!may_enter(", "\t\t\tvalue))", "\t\treturn -EPERM;"],
+    ],
+    ids=["comment", "space", "wrapped"],
+)
+def test_absorbed_in_another_form(run: Runner, theirs: list[str]) -> None:
+    u1, d1, u2 = ({"a.c": file_of(function("one", *body), function("two", "\tx();"))} for body in ([], GUARD, theirs))
+    found = run(u1, d1, u2, {"a.c": [*u2["a.c"], "int added;"]})
+    assert fates(found) == [("absorbed", None, None)]
+    assert [edge.kind for edge in found.edges if edge.b.startswith("upstream:")] == ["absorbed"]
+
+
+def test_absorbed_elsewhere_in_its_function(run: Runner) -> None:
+    """A few lines away; of two equal changes upstream took one, the other is lost."""
+    body = [f"\tstep_{number}(value);" for number in range(20)]
+    u1 = {"a.c": function("one", *body)}
+    d1 = {"a.c": function("one", *body[:5], *GUARD, *body[5:10], *GUARD, *body[10:])}
+    u2 = {"a.c": function("one", *body[:7], *GUARD, *body[7:])}
+    found = run(u1, d1, u2, {"a.c": [*u2["a.c"], "int added;"]})
+    assert fates(found) == [("absorbed", None, "elsewhere"), ("dropped", None, None)]
+    found = run(u1, d1, {"a.c": function("one", *body[:2], "\tnew();", *body[2:])}, {"a.c": [*u1["a.c"], "int added;"]})
+    assert [word for word, _, _ in fates(found)] == ["dropped", "dropped"]
+
+
+def test_half_absorbed(run: Runner) -> None:
+    u1, d1, u2, d2 = (
+        {"a.c": function("one", "\tx();", *body, "\ty();")}
+        for body in ([], ["\tlog_entry(value);", *GUARD], ["\tlog_entry(value);"], ["\tlog_entry(value);", *GUARD])
+    )
+    found = run(u1, d1, u2, d2)
+    assert fates(found) == origins(found) == [("edited", "upstream", None)]
+    assert {edge.kind for edge in found.edges if edge.b.startswith("upstream:")} == {"edited"}
+
+
+@pytest.mark.parametrize(
+    ("was", "mine", "theirs", "both"),
+    [
+        ("};", "} __randomize_layout;", "} __aligned(4);", "} __aligned(4) __randomize_layout;"),
+        ("\th->action(h);", "\th->action();", "\t\th->action(h);", "\t\th->action();"),
+        ("int f(char *p)", "int f(const char *p)", "long f(char *p, int n)", "long f(const char *p, int n)"),
+    ],
+    ids=["same words added", "indented", "merged"],
+)
+def test_upstream_changed_the_same_line(run: Runner, was: str, mine: str, theirs: str, both: str) -> None:
+    """What downstream does to the words of a line is the same before and after upstream's own edit of it."""
+    u1, d1, u2, d2 = ({"a.c": file_of(function("one", "\tx();", line, "\ty();"))} for line in (was, mine, theirs, both))
+    found = run(u1, d1, u2, d2)
+    assert fates(found) == origins(found) == [("edited", "upstream", None)]
+
+
+def test_code_that_upstream_moved_and_renamed(run: Runner) -> None:
+    """No line is the same any more: words and surroundings tell."""
+
+    def table(name: str, node: str, inc: str) -> list[str]:
+        body = [f"\tspin_lock(&{name}_open_lock);", f"\tif ({node}->open)", f"\t\t{inc}(&{node}->event_count);"]
+        return function(f"{name}_notify_all", *body, f"\twake_up_poll(&{node}->poll_queue);")
+
+    rest = function("other", "\tstays_here(value);")
+    u1 = {"old.c": file_of(table("sysfs", "dirent", "atomic_inc"), rest)}
+    d1 = {"old.c": file_of(table("sysfs", "dirent", "atomic_inc_unchecked"), rest)}
+    u2 = {"old.c": rest, "new.c": table("kernfs", "node", "atomic_inc")}
+    d2 = {"old.c": rest, "new.c": table("kernfs", "node", "atomic_inc_unchecked")}
+    found = run(u1, d1, u2, d2)
+    assert fates(found) == origins(found) == [("moved", "upstream", "other-file")]
+    assert [edge.evidence for edge in found.edges if not edge.b.startswith("upstream:")] == [("rewritten",)]
+
+
+def test_new_file_in_another_folder(run: Runner) -> None:
+    lines = [f"echo step {number} of the tool" for number in range(8)]
+    base = {"a.c": function("one", "\tx();")}
+    found = run(base, {**base, "scripts/gen.sh": lines}, base, {**base, "tools/gen.sh": [*lines[:5], "echo", "exit"]})
+    assert fates(found) == origins(found) == [("moved", "downstream", "other-file")]
+
+
+def test_ambiguous_names_its_candidates(run: Runner) -> None:
+    """Two equal changes of files that are gone, two in new files, and nothing to tell them apart."""
+    plain, mine = (function("same", *body) for body in (["\tcall();"], ["\thardened_call_of(value);"]))
+    other = function("unlike", *[f"\tother_{number}();" for number in range(9)])
+    found = run(
+        {"a.c": plain, "b.c": plain, "z.c": other},
+        {"a.c": mine, "b.c": mine, "z.c": other},
+        {"c.c": [*other, *plain], "d.c": [*other, *plain], "z.c": other},
+        {"c.c": [*other, *mine], "d.c": [*other, *mine], "z.c": other},
+    )
+    assert fates(found) == origins(found) == [("ambiguous", None, "equal-partners")] * 2
+    assert len([edge for edge in found.edges if edge.kind == "ambiguous"]) == 4
+
+
+def test_strayed_from_a_doubtful_place(run: Runner) -> None:
+    """Upstream changed the line after its place; p2 has the change in another, old function."""
+    body = ["\ta_first_step(value);", "\ta_second_step(value);"]
+    u1 = {"a.c": file_of(function("home", *body), function("away", "\tx();"))}
+    d1 = {"a.c": file_of(function("home", body[0], *GUARD, body[1]), function("away", "\tx();"))}
+    u2 = {"a.c": file_of(function("home", body[0], "\tchanged();"), function("away", "\tx();"))}
+    d2 = {"a.c": file_of(function("home", body[0], "\tchanged();"), function("away", "\tx();", *GUARD))}
+    assert fates(run(u1, d1, u2, d2)) == [("moved", "downstream", "misplaced")]

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from git_metadiff.correspond.items import Item, Key, Sides, pair
 from git_metadiff.correspond.place import likeness
 from git_metadiff.correspond.rivals import settle_rivals
+from git_metadiff.correspond.upstream import sits_on_upstream
 from git_metadiff.correspond.words import tokens
 from git_metadiff.linemap import words_in
 
@@ -61,7 +62,9 @@ def match_equal(sides: Sides) -> None:
     if doubtful:
         common = common_words(sides)
         for one, other in doubtful:
-            if any(len(word) >= LONG_WORD and word not in common for word in tokens(one.change.added)):
+            if not sits_on_upstream(other, sides, set()) and any(
+                len(word) >= LONG_WORD and word not in common for word in tokens(one.change.added)
+            ):
                 pair(one, other, "content")
 
 
