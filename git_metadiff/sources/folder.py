@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +18,7 @@ class Folder(Protocol):
     name: str
 
     def names(self) -> list[str]:
-        """The names of its files, sorted."""
+        """The names of its files and links, sorted."""
 
     def read(self, names: Sequence[str]) -> list[bytes | None]:
         """The contents of files, by their paths from here; None for one that is not there."""
@@ -31,9 +32,9 @@ class DiskFolder:
         self.name = name
 
     def names(self) -> list[str]:
-        """The names of its files, sorted."""
+        """The names of its files and links, sorted."""
         try:
-            return sorted(entry.name for entry in self.path.iterdir() if entry.is_file())
+            return sorted(entry.name for entry in self.path.iterdir() if entry.is_symlink() or entry.is_file())
         except OSError as error:
             raise unreadable(self.path, error) from error
 
@@ -44,7 +45,7 @@ class DiskFolder:
 
 
 class TreeFolder:
-    """The folder `prefix` (empty: the top) of the tree `root` in git."""
+    """The folder `prefix` (empty: the top) of the tree `root` in git. Links within the tree are followed."""
 
     def __init__(self, git: Git, root: str, prefix: str, name: str) -> None:
         self.git = git
@@ -52,32 +53,52 @@ class TreeFolder:
         self.prefix = prefix
         self.name = name
 
+    def tree(self) -> str | None:
+        """The id of this folder's tree, or None if it is no folder."""
+        found = re.fullmatch(rb"([0-9a-f]{40,64}) tree \d+\n", self._ask("--batch-check", [self.prefix]))
+        return found[1].decode() if found else None
+
     def names(self) -> list[str]:
-        """The names of its files, sorted."""
-        out = self.git.run("ls-tree", "-z", f"{self.root}:{self.prefix}")
+        """The names of its files and links, sorted."""
+        out = self.git.run("ls-tree", "-z", self.tree() or "")
         records = [record.split(b"\t", 1) for record in out.split(b"\0") if record]
         return sorted(name.decode("utf-8", "surrogateescape") for meta, name in records if b" blob " in meta)
 
     def read(self, names: Sequence[str]) -> list[bytes | None]:
-        """The contents of files, by their paths from here; links within the tree are followed."""
-        paths = [posixpath.normpath(posixpath.join(self.prefix, name)) for name in names]
-        asked = "".join(f"{self.root}:{path}\n" for path in paths).encode("utf-8", "surrogateescape")
-        out = self.git.run("cat-file", "--batch", "--follow-symlinks", stdin=asked)
-        found = []
+        """The contents of files, by their paths from here; None for one that is not there."""
+        inside = [inner_path(self.prefix, name) for name in names]
+        paths = [path for path in inside if path is not None]
+        out = self._ask("--batch", paths)
+        found: list[bytes | None] = []
         at = 0
-        for _ in paths:
-            content, at = next_object(out, at)
+        for path in inside:
+            content = None
+            if path is not None:
+                content, at = next_object(out, at, self._object(path))
             found.append(content)
         return found
 
+    def _ask(self, form: str, paths: Sequence[str]) -> bytes:
+        asked = b"".join(self._object(path) + b"\0" for path in paths)
+        return self.git.run("cat-file", form, "--follow-symlinks", "-z", stdin=asked)
 
-def next_object(out: bytes, at: int) -> tuple[bytes | None, int]:
-    """The file at `at` in the output of `cat-file --batch --follow-symlinks`, and where the next one begins."""
+    def _object(self, path: str) -> bytes:
+        return f"{self.root}:{path}".encode("utf-8", "surrogateescape")
+
+
+def inner_path(prefix: str, name: str) -> str | None:
+    """The path of a file as `REV:PATH` takes it; None for one outside the tree. A `..` stays: it may follow a link."""
+    parts = [part for part in posixpath.join(prefix, name).split("/") if part not in ("", ".")]
+    return None if name.startswith("/") or "\0" in name or parts[:1] == [".."] else "/".join(parts)
+
+
+def next_object(out: bytes, at: int, asked: bytes) -> tuple[bytes | None, int]:
+    """The file `asked` at `at` in the output of `cat-file --batch --follow-symlinks`, and where the next one begins."""
+    missing = asked + b" missing\n"
+    if out.startswith(missing, at):
+        return None, at + len(missing)
     end = out.index(b"\n", at)
-    header = out[at:end]
-    if header.endswith((b" missing", b" ambiguous")):
-        return None, end + 1
-    words = header.split(b" ")  # `<id> blob <size>`, or `dangling <size>` and other words for a link to nowhere
+    words = out[at:end].split(b" ")  # `<id> blob <size>`, or `dangling <size>` and other words for a link to nowhere
     stop = end + 1 + int(words[-1])
     return out[end + 1 : stop] if words[1] == b"blob" else None, stop + 1
 

@@ -6,8 +6,9 @@ import email.errors
 import email.header
 import email.message
 import email.parser
+import email.utils
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from git_metadiff.apply import PatchText
 from git_metadiff.sources.compressed import decompress
@@ -25,6 +26,8 @@ HEADER = re.compile(rb"[!-9;-~]+:")
 DIFF = re.compile(rb"^(?:diff --git \S|--- .+\n\+\+\+ .+\n@@ -\d|Binary files .+ differ)", re.MULTILINE)
 #: Where `git am` sees the end of a message.
 MESSAGE_END = re.compile(rb"^(?:---[ \t]*\r?$|--- \S|diff -|Index: )", re.MULTILINE)
+#: Headers at the start of a mail's text, which `git am` prefers to those of the mail.
+IN_BODY = re.compile(rb"\n*((?:(?:From|Date|Subject): .*\n(?:[ \t].*\n)*)+)\n")
 
 
 def is_mail(data: bytes) -> bool:
@@ -75,10 +78,13 @@ def read_mail(data: bytes, name: str, *, named: bool) -> PatchText | None:
     if not DIFF.search(body, end):
         return None
     commit = re.match(rb"From ([0-9a-f]{12})[0-9a-f]{28,52} ", head)
-    subject = clean_subject(message.get("Subject"))
-    told = (subject or "").encode("utf-8", "surrogateescape") + b"\n\n" + body[:end]
+    inner, text = in_body(in_utf8(body[:end], message))
+    found = [inner, message]
+    subject = clean_subject(header(found, "subject"))
+    told = (subject or "").encode("utf-8", "surrogateescape") + b"\n\n" + text
     patch = b"\n" * body.count(b"\n", 0, end) + body[end:]
-    return PatchText(commit[1].decode() if commit and not named else name, patch, None, subject, told)
+    called = commit[1].decode() if commit and not named else name
+    return PatchText(called, patch, None, subject, told, author_of(found))
 
 
 def patch_parts(message: email.message.Message, name: str) -> Iterator[bytes]:
@@ -93,12 +99,57 @@ def patch_parts(message: email.message.Message, name: str) -> Iterator[bytes]:
             yield content
 
 
-def clean_subject(raw: object) -> str | None:
-    """A mail's subject, decoded, unfolded, without its `[PATCH 1/2]`."""
-    if raw is None:
-        return None
+def in_utf8(text: bytes, message: email.message.Message) -> bytes:
+    """The text of a mail in UTF-8, as git writes it into a commit; as it is where its character set is not known."""
+    named = (part.get_content_charset() for part in message.walk() if part.get_content_maintype() == "text")
     try:
-        words = str(email.header.make_header(email.header.decode_header(str(raw))))
+        return text.decode(next(named, None) or "utf-8").encode()
+    except (LookupError, ValueError):
+        return text
+
+
+def in_body(text: bytes) -> tuple[email.message.Message, bytes]:
+    """The headers that begin the text of a mail, where its author is not its sender, and the text after them."""
+    match = IN_BODY.match(text)
+    inner = email.parser.BytesParser().parsebytes(match[1] if match else b"")
+    return inner, text[match.end() if match else 0 :].lstrip(b"\n")
+
+
+def header(messages: Iterable[email.message.Message], name: str) -> str | None:
+    """A header as it stands, of the first that has it; what is not ASCII is read as UTF-8. None if none has."""
+    for message in messages:
+        for key, value in message.raw_items():
+            if key.lower() == name:
+                return str(value).encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    return None
+
+
+def decoded(raw: str) -> str:
+    """A header's text with its encoded words decoded; as it is where they are damaged."""
+    if "=?" not in raw:
+        return raw
+    try:
+        return str(email.header.make_header(email.header.decode_header(raw)))
     except (LookupError, ValueError, email.errors.MessageError):  # no such character set, or damaged
-        words = str(raw)
-    return re.sub(r"^(\s*\[[^\]]*\]\s*)+", "", re.sub(r"\s+", " ", words)).strip() or None
+        return raw
+
+
+def author_of(messages: Sequence[email.message.Message]) -> bytes | None:
+    """Who wrote a mail and when, by the first that tells, as fast-import takes it; None where it does not tell."""
+    name, address = email.utils.parseaddr(header(messages, "from") or "")
+    date = email.utils.parsedate_tz(header(messages, "date") or "")
+    if not address or date is None:
+        return None
+    offset = abs(date[9] or 0) // 60
+    zone = f"{'-' if (date[9] or 0) < 0 else '+'}{offset // 60:02}{offset % 60:02}"
+    try:
+        seconds = email.utils.mktime_tz(date)
+    except (OverflowError, ValueError):
+        return None
+    return f"{decoded(name) or address} <{address}> {seconds} {zone}".encode("utf-8", "surrogateescape")
+
+
+def clean_subject(raw: str | None) -> str | None:
+    """A mail's subject, decoded, unfolded, without its `[PATCH 1/2]` and `Re:`, as `git am` takes it."""
+    words = re.sub(r"\s+", " ", decoded(raw or ""))
+    return re.sub(r"^(?:\[[^\]]*\]|re:|[ :])+", "", words, flags=re.IGNORECASE).strip() or None

@@ -12,13 +12,13 @@ from git_metadiff.apply import PatchText
 from git_metadiff.errors import MetadiffError
 from git_metadiff.git import Git
 from git_metadiff.sources.compressed import decompress
-from git_metadiff.sources.folder import DiskFolder, Folder, TreeFolder, is_there, read_file
+from git_metadiff.sources.folder import DiskFolder, Folder, TreeFolder, inner_path, is_there, read_file
 from git_metadiff.sources.mail import DIFF, is_mail, read_mails
 from git_metadiff.sources.range import read_range
 
 #: Files that are read where a folder holds no series.
-PATCH_NAME = re.compile(r".*\.(?:patch|diff|mbox|eml)(?:\.(?:gz|xz|bz2|zst))?")
-SERIES_NAME = re.compile(r".*series(?:\.conf)?")
+PATCH_NAME = re.compile(r".*\.(?:patch|diff|mbox|eml)(?:\.(?:gz|xz|bz2|zst))?", re.DOTALL)
+SERIES_NAME = re.compile(r".*series(?:\.conf)?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def not_found(argument: str, user: Git) -> MetadiffError:
     """The error for an argument that names nothing; it tells which half of a name is at fault."""
     revision, colon, path = argument.partition(":")
     ends = [end for end in re.split(r"\.{2,3}", argument, maxsplit=1) if end]
-    if colon and revision and user.resolve(f"{revision}:", "tree") is not None:
+    if colon and revision and user.resolve(revision, "tree") is not None:
         return MetadiffError(f"'{revision}' holds no file or folder '{path}'", f"list it with 'git ls-tree {revision}'")
     unknown = [end for end in ends if user.resolve(end) is None]
     if not colon and 0 < len(unknown) < 2 <= len(ends):
@@ -96,13 +96,13 @@ def find_revision(argument: str, release_tree: str, git: Git, user: Git) -> list
 
 def find_in_revision(argument: str, git: Git, user: Git) -> list[PatchText] | None:
     """The patches of the folder or file `REV:PATH`."""
-    revision, _, path = argument.partition(":")
-    root = user.resolve(f"{revision}:", "tree")
-    if root is None:
+    revision, _, named = argument.partition(":")
+    root, path = user.resolve(revision, "tree"), inner_path("", named)
+    if root is None or path is None:
         return None
-    path = path.removeprefix("./").rstrip("/")
-    if user.resolve(argument, "tree") is not None:
-        return read_folder(TreeFolder(git, root, path, argument))
+    folder = TreeFolder(git, root, path, argument)
+    if folder.tree() is not None:
+        return read_folder(folder)
     above, _, name = path.rpartition("/")
     folder = TreeFolder(git, root, above, argument)
     [content] = folder.read([name])
@@ -124,7 +124,9 @@ def read_folder(folder: Folder) -> list[PatchText]:
     names = [name for name in folder.names() if PATCH_NAME.fullmatch(name)]
     texts: list[PatchText] = []
     for name, content in zip(names, folder.read(names), strict=True):
-        texts += read_file_of_patches(name, content or b"")
+        if content is None:
+            raise MetadiffError(f"{folder.name}: {name} leads to no file", "put the patch there, or remove the link")
+        texts += read_file_of_patches(name, content)
     if not texts:
         raise MetadiffError(
             f"{folder.name}: no series file and no patches in this folder",
@@ -170,7 +172,7 @@ def plain(data: bytes, name: str) -> bytes:
 def series_lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
     """The entries of a series file: line number and words; comments and empty lines left out."""
     for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), 1):
-        words = re.sub(r"(^|\s)#.*", "", line).split()
+        words = re.findall(r"\S+", re.sub(r"(^|\s)#.*", "", line, flags=re.ASCII), re.ASCII)
         if words:
             yield number, words
 

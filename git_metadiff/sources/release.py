@@ -10,6 +10,7 @@ from pathlib import Path
 from git_metadiff.errors import MetadiffError
 from git_metadiff.git import FastImport, Git
 from git_metadiff.sources.archive import import_archive, import_directory, is_archive
+from git_metadiff.sources.folder import is_there
 
 Progress = Callable[[str, int, int], None]
 
@@ -38,7 +39,7 @@ def find_release(argument: str, user: Git, cwd: Path) -> ReleaseSource:
     path = cwd / argument
     explicit = argument.startswith(("./", "../", "/")) or argument in (".", "..")
     tree = None if explicit or not argument else user.resolve(argument, "tree")
-    exists = bool(argument) and path.exists()
+    exists = bool(argument) and is_there(path)
     if tree is not None and exists:
         raise MetadiffError(
             f"'{argument}' is both a revision and a path",

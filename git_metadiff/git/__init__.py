@@ -1,0 +1,47 @@
+"""The only door to git: every git process of the project is started here.
+
+Two kinds of repositories pass through it. The *user's* repository is read (revisions, objects) and, at the very end,
+given one pack and one ref transaction. All work happens in a *scratch* repository: a bare repository of our own that
+borrows the user's objects through alternates and sees none of the user's configuration, attributes, hooks or replace
+refs, because each of these has been seen to change a result or to run a program (see "the door to git" in the design).
+
+A module uses only those before it: `settings`, `signals`, `failures`, `user`, `process`, then `objects` and `importing`
+(contents read and written), `refs` and `files`, and last `borrowing` and `scratch`. All others import from here.
+"""
+
+from git_metadiff.git.borrowing import Reading, absolute_url, config_line
+from git_metadiff.git.files import make_bare, replace_file
+from git_metadiff.git.importing import FastImport, delete, modify
+from git_metadiff.git.objects import CatFile
+from git_metadiff.git.process import Git, check_git_version
+from git_metadiff.git.refs import broken_refs, remove_broken, update_refs
+from git_metadiff.git.scratch import ALIVE, MOVING, SCRATCH_PREFIX, Scratch
+from git_metadiff.git.settings import EPOCH
+from git_metadiff.git.signals import uninterrupted
+from git_metadiff.git.user import start_pager, user_pager, user_settings
+
+__all__ = [
+    "ALIVE",
+    "EPOCH",
+    "MOVING",
+    "SCRATCH_PREFIX",
+    "CatFile",
+    "FastImport",
+    "Git",
+    "Reading",
+    "Scratch",
+    "absolute_url",
+    "broken_refs",
+    "check_git_version",
+    "config_line",
+    "delete",
+    "make_bare",
+    "modify",
+    "remove_broken",
+    "replace_file",
+    "start_pager",
+    "uninterrupted",
+    "update_refs",
+    "user_pager",
+    "user_settings",
+]
