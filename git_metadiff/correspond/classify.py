@@ -12,7 +12,14 @@ from git_metadiff.correspond.exact import match_exact
 from git_metadiff.correspond.items import Item, Sides, map_of
 from git_metadiff.correspond.place import match_places, similarity
 from git_metadiff.correspond.rewritten import match_rewritten
-from git_metadiff.correspond.upstream import Texts, explained, meet_upstream, sits_on_upstream, undoes_upstream
+from git_metadiff.correspond.upstream import (
+    Texts,
+    explained,
+    meet_upstream,
+    same_neighbours,
+    sits_on_upstream,
+    undoes_upstream,
+)
 from git_metadiff.model import PAIRED, WORST_FIRST, Change, Edge, Hunk, Unplaced, Verdict
 from git_metadiff.ownership import OwnedRun, own_displaced
 from git_metadiff.port import REASONS
@@ -175,7 +182,7 @@ def moved_to_file(old: Item, new: Item, evidence: str, sides: Sides, upstream: U
     where = new.file.decode("utf-8", "backslashreplace")
     if (old.creates and new.creates) or evidence in ("exact", "effect", "shared lines"):  # downstream renamed the file
         return Verdict("moved", "downstream", "other-file", f"now in {where}")
-    if old.state == "placed":
+    if old.state == "placed" and not same_neighbours(old, new):
         return Verdict("moved", "downstream", "misplaced", f"now in {where}; its old place is still there")
     cause = "upstream" if sits_on_upstream(new, sides, upstream.new_files) else "downstream"
     return Verdict("moved", cause, "other-file", f"now in {where}")

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from git_metadiff.correspond.items import Item, Key, Sides, pair
 from git_metadiff.correspond.place import likeness
 from git_metadiff.correspond.rivals import settle_rivals
-from git_metadiff.correspond.upstream import sits_on_upstream
+from git_metadiff.correspond.upstream import same_neighbours, sits_on_upstream
 from git_metadiff.correspond.words import tokens
 from git_metadiff.linemap import words_in
 
@@ -19,7 +19,7 @@ TELLING_LOSS = 40
 #: A word that no other change has, of so many letters, tells enough: a name that downstream itself brought.
 LONG_WORD = 8
 #: A line of fewer letters and digits tells nothing.
-LINE_TELLS = 12
+LINE_TELLS = 16
 #: So many candidates of a change are looked at closely.
 CANDIDATES = 3
 #: Least likeness of two new files of one name in different folders.
@@ -62,9 +62,8 @@ def match_equal(sides: Sides) -> None:
     if doubtful:
         common = common_words(sides)
         for one, other in doubtful:
-            if not sits_on_upstream(other, sides, set()) and any(
-                len(word) >= LONG_WORD and word not in common for word in tokens(one.change.added)
-            ):
+            own = any(len(word) >= LONG_WORD and word not in common for word in tokens(one.change.added))
+            if own and (same_neighbours(one, other) or not sits_on_upstream(other, sides, set())):
                 pair(one, other, "content")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from git_metadiff.bare import bare_line
@@ -94,11 +95,10 @@ def reindented(one: Change, other: Change) -> bool:
 
 def removal_explained(old: Item, new: Item, lines: LineMap) -> bool:
     """Whether each line that only one side takes out is upstream's: gone from U2, or new in it."""
-    gone = [at for at in range(*old.base) if lines.line(at) is None]
-    fresh = [at for start, stop in new.gone for at in range(start, stop) if lines.is_new(at)]
-    kept = {text for at, text in enumerate(old.change.removed) if at + old.base[0] not in gone}
-    back = {new.place[0] + at for at in range(len(new.change.removed))} - set(fresh)
-    taken = {new.change.removed[at - new.place[0]] for at in back if at - new.place[0] < len(new.change.removed)}
+    gone = {at for at in range(*old.base) if lines.line(at) is None}
+    fresh = {at for start, stop in new.gone for at in range(start, stop) if lines.is_new(at)}
+    kept = Counter(text for at, text in enumerate(old.change.removed, old.base[0]) if at not in gone)
+    taken = Counter(text for at, text in enumerate(new.change.removed, new.place[0]) if at not in fresh)
     return kept == taken
 
 
@@ -130,6 +130,13 @@ def sits_on_upstream(item: Item, sides: Sides, upstream_files: set[bytes]) -> bo
     if item.gone:
         return all(lines.is_new(at) for start, stop in item.gone for at in range(start, stop))
     return lines.is_new(item.place[0]) and lines.is_new(max(0, item.place[0] - 1))
+
+
+def same_neighbours(old: Item, new: Item) -> bool:
+    """Whether two changes stand between the same lines, which say something."""
+    before, after = old.change.before[-1:], old.change.after[:1]
+    says = words_in(b"".join((*before, *after))) >= 8
+    return says and before == new.change.before[-1:] and after == new.change.after[:1]
 
 
 def undoes_upstream(item: Item, sides: Sides, texts: Texts) -> bool:
