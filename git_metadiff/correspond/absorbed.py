@@ -12,8 +12,9 @@ from collections import defaultdict
 from git_metadiff.bare import bare, find_bare
 from git_metadiff.correspond.items import Item, Sides, map_of
 from git_metadiff.correspond.upstream import Texts, upstream_id
-from git_metadiff.linemap import LineMap, words_in
+from git_metadiff.linemap import Block, LineMap, words_in
 from git_metadiff.model import Range, Verdict
+from git_metadiff.port import WRAPPED
 from git_metadiff.sections import Sections
 
 #: A text of fewer letters and digits is known again only beside its place.
@@ -37,7 +38,8 @@ def find_absorbed(sides: Sides, texts: Texts, sections: Sections, transition: in
         elif not item.partners and item.verdict is None and not item.superseded and is_gone(item, sides):
             waiting[item.file, bare(item.change.added)].append(item)
     for (file, text), items in waiting.items():
-        places = fresh_places(text, texts("new", file), map_of(sides, file)) if text else []
+        size = len(items[0].change.added)
+        places = fresh_places(text, size, texts("new", file), map_of(sides, file)) if text else []
         for item in taken[file, text]:
             places = [place for place in places if distance(item, place) > 0] or places[:-1]
         for item in items:
@@ -61,9 +63,15 @@ def distance(item: Item, place: Range) -> int:
     return max(0, place[0] - item.place[1], item.place[0] - place[1])
 
 
-def fresh_places(text: bytes, lines: list[bytes], known: LineMap) -> list[Range]:
-    """Where the bare text stands in upstream's new lines."""
-    found = find_bare(text, lines, 0, len(lines))
+def fresh_places(text: bytes, size: int, lines: list[bytes], known: LineMap) -> list[Range]:
+    """Where the bare text of `size` lines stands in upstream's new lines; nothing else of the file is looked at."""
+    room, found = size + WRAPPED, []
+    low = high = 0
+    for block in [*known.blocks, Block(0, 0, len(lines) + room, len(lines) + room)]:
+        if block.c - room > high or block.c > len(lines):
+            found += find_bare(text, lines, low, min(high, len(lines)))
+            low = block.c - room
+        high = block.d + room
     return [place for place in found if sum(known.is_new(at) for at in range(*place)) * 2 > place[1] - place[0]]
 
 
