@@ -21,6 +21,8 @@ NAME = re.compile(rb"(?<![\w$])([A-Za-z_]\w*)\s*\(")
 ATTRIBUTES = frozenset((b"__attribute__", b"__declspec", b"__printf", b"__scanf", b"__aligned", b"__section"))
 #: Macros that define what they name: a symbol of assembly, and a system call.
 SYMBOL = re.compile(rb"(?:ENTRY|GLOBAL|(?:SYM|ASM)_\w*START\w*)\(\s*(\w+)")
+#: A macro that makes a name of its only argument: `SUFFIX (grub_open) (int fd)`, `TEST(parses)`.
+MACRO = re.compile(rb"([A-Z][A-Z0-9_]+)\s*\(\s*(\w+)\s*\)")
 SYSCALL = re.compile(rb"(?:COMPAT_)?SYSCALL_DEFINE\d\(\s*\w+")
 Texts = Callable[[str, bytes], list[bytes]]
 
@@ -59,8 +61,9 @@ def short_name(line: bytes) -> str:
     elif match := SYMBOL.match(line):
         name = match[1]
     else:
-        words = (match[1] for match in NAME.finditer(line) if match[1] not in ATTRIBUTES)
-        name = next(words, line.strip()[:60])
+        found = next((match for match in NAME.finditer(line) if match[1] not in ATTRIBUTES), None)
+        macro = MACRO.match(line, found.start()) if found else None
+        name = b"%b(%b)" % macro.groups() if macro else found[1] if found else line.strip()[:60]
     return name.decode("utf-8", "backslashreplace")
 
 

@@ -31,6 +31,8 @@ int last;
         (b"ENTRY(startup_64)", "startup_64"),
         (b"SYM_FUNC_START_LOCAL(memset_orig)", "memset_orig"),
         (b"SYSCALL_DEFINE3(open, const char __user *, name)", "SYSCALL_DEFINE3(open)"),
+        (b"SUFFIX (grub_load) (grub_file_t file)", "SUFFIX(grub_load)"),
+        (b"static int SUM (int a, int b)", "SUM"),
         (b"struct task_struct {", "struct task_struct {"),
         (b"module_init(setup);", "module_init"),
         (b"caf\xe9", "caf\\xe9"),

@@ -20,7 +20,7 @@ from git_metadiff.sections import Sections
 #: A text of fewer letters and digits is known again only beside its place.
 TELLING = 16
 #: A text of so many may stand anywhere in the file.
-CERTAIN = 60
+CERTAIN = 40
 #: So many lines of U2 away something still stands beside its place.
 NEARBY = 12
 WORDS = "the new release holds its effect at line {}, as upstream's own code"

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from git_metadiff.correspond.absorbed import find_absorbed
-from git_metadiff.correspond.content import match_contents
+from git_metadiff.correspond.content import match_contents, match_equal
 from git_metadiff.correspond.exact import match_exact
 from git_metadiff.correspond.items import Item, Sides, map_of
-from git_metadiff.correspond.place import match_places, similarity
+from git_metadiff.correspond.place import match_nearby, match_places, similarity
 from git_metadiff.correspond.rewritten import match_rewritten
 from git_metadiff.correspond.upstream import (
     Texts,
@@ -18,6 +18,7 @@ from git_metadiff.correspond.upstream import (
     meet_upstream,
     same_neighbours,
     sits_on_upstream,
+    stands_on_nothing,
     undoes_upstream,
 )
 from git_metadiff.model import PAIRED, WORST_FIRST, Change, Edge, Hunk, Unplaced, Verdict
@@ -56,6 +57,10 @@ def correspond(sides: Sides, upstream: Upstream, runs: list[OwnedRun]) -> tuple[
     """Run the stages. `runs` are the changed runs of the interdiff; they come back with all their owners."""
     match_exact(sides)
     match_places(sides)
+    match_equal(
+        sides
+    )  # before what is but alike: an equal text in another file is a better partner than a like one here
+    match_nearby(sides)
     match_contents(sides)
     match_rewritten(*rewritten_by_upstream(sides, upstream))
     meet_upstream(sides, upstream.transition)
@@ -65,7 +70,9 @@ def correspond(sides: Sides, upstream: Upstream, runs: list[OwnedRun]) -> tuple[
     kinds = judge_pairs(sides, upstream, touched, displaced)
     for item in sides.old:
         item.verdict = (
-            fate_alone(item, touched) if not item.partners else worst_of(kinds[item, other] for other in item.partners)
+            fate_alone(item, touched, upstream)
+            if not item.partners
+            else worst_of(kinds[item, other] for other in item.partners)
         )
     for item in sides.new:
         item.verdict = (
@@ -184,7 +191,8 @@ def moved_to_file(old: Item, new: Item, evidence: str, sides: Sides, upstream: U
         return Verdict("moved", "downstream", "other-file", f"now in {where}")
     if old.state == "placed" and not same_neighbours(old, new):
         return Verdict("moved", "downstream", "misplaced", f"now in {where}; its old place is still there")
-    cause = "upstream" if sits_on_upstream(new, sides, upstream.new_files) else "downstream"
+    carried = same_neighbours(old, new) or sits_on_upstream(new, sides, upstream.new_files)
+    cause = "upstream" if carried else "downstream"
     return Verdict("moved", cause, "other-file", f"now in {where}")
 
 
@@ -197,7 +205,7 @@ def judge_edited(old: Item, new: Item, sides: Sides, upstream: Upstream) -> Verd
     return Verdict("edited", "downstream", None, "the author changed it")
 
 
-def fate_alone(item: Item, touched: set[Item]) -> Verdict:
+def fate_alone(item: Item, touched: set[Item], upstream: Upstream) -> Verdict:
     """The fate of a change of p1 without a partner."""
     if item.verdict is not None:
         return item.verdict
@@ -207,6 +215,8 @@ def fate_alone(item: Item, touched: set[Item]) -> Verdict:
         return Verdict("orphaned", None, item.reason, REASONS.get(item.reason, item.reason))
     if item.size and item not in touched:
         return Verdict("absorbed", None, "held", "the new downstream tree holds its effect without a hunk of its own")
+    if not item.sure and not item.gone and stands_on_nothing(item, upstream.texts):
+        return Verdict("orphaned", None, "no-context", REASONS["no-context"])
     return Verdict(
         "dropped", None, None, "it still has its place in the new release, and the new patchset does not hold it"
     )

@@ -29,8 +29,7 @@ RARE = 4
 
 
 def match_contents(sides: Sides) -> None:
-    """Pair equal text that is unique on both sides, then text that shares rare lines, then new files by their name."""
-    match_equal(sides)
+    """Pair text that shares rare lines, then new files by their name."""
     match_rare(sides)
     match_new_files(sides)
 

@@ -27,7 +27,6 @@ def match_places(sides: Sides) -> None:
     """Pair what shares lines, then what stands at the same place."""
     match_shared(sides)
     match_touching(sides)
-    match_nearby(sides)
 
 
 def match_shared(sides: Sides) -> None:

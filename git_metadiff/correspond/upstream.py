@@ -82,7 +82,8 @@ def half_absorbed(old: Item, new: Item, lines: LineMap, text: list[bytes]) -> bo
             return False
         rest.remove(line)
     held = {bare_line(text[at]) for block in lines.touches(*new.place) for at in range(block.c, block.d)}
-    return any(words_in(line) > 3 for line in rest) and all(bare_line(line) in held for line in rest if bare_line(line))
+    telling = [line for line in rest if words_in(line) > 3]
+    return bool(telling) and all(bare_line(line) in held for line in telling)
 
 
 def reindented(one: Change, other: Change) -> bool:
@@ -137,6 +138,23 @@ def same_neighbours(old: Item, new: Item) -> bool:
     before, after = old.change.before[-1:], old.change.after[:1]
     says = words_in(b"".join((*before, *after))) >= 8
     return says and before == new.change.before[-1:] and after == new.change.after[:1]
+
+
+def stands_on_nothing(item: Item, texts: Texts) -> bool:
+    """Whether nothing that says anything is left of what an insertion stood between.
+
+    P may still have it beside a brace or an empty line that survived.
+    """
+    was = telling_neighbours(texts("old", item.file), *item.base)
+    now = telling_neighbours(texts("new", item.file), *item.place)
+    return None not in was and was[0] != now[0] and was[1] != now[1]
+
+
+def telling_neighbours(lines: list[bytes], start: int, stop: int) -> tuple[bytes | None, bytes | None]:
+    """The nearest lines that say something, above and below `[start, stop)`."""
+    above = next((lines[at] for at in range(min(start, len(lines)) - 1, -1, -1) if words_in(lines[at]) > 3), None)
+    below = next((lines[at] for at in range(stop, len(lines)) if words_in(lines[at]) > 3), None)
+    return above, below
 
 
 def undoes_upstream(item: Item, sides: Sides, texts: Texts) -> bool:
