@@ -15,6 +15,7 @@ from git_metadiff.hunks import RawHunk, changes_of
 from git_metadiff.model import (
     FATES,
     ORIGINS,
+    SHAPES,
     Certificate,
     Change,
     Collision,
@@ -27,6 +28,7 @@ from git_metadiff.model import (
     Patch,
     PatchEdge,
     Patchset,
+    PatchVerdict,
     Range,
     Release,
     Transition,
@@ -35,7 +37,7 @@ from git_metadiff.model import (
 )
 
 #: Changes whenever a stored Comparison would mean something else.
-FORMAT = "git-metadiff-store/1"
+FORMAT = "git-metadiff-store/2"
 
 
 class DamagedError(ValueError):
@@ -60,6 +62,7 @@ def encode(comparison: Comparison) -> dict[bytes, bytes]:
         "edges": pack(comparison.edges),
         "patch_edges": pack(comparison.patch_edges),
         "transitions": [pack_transition(one) for one in comparison.transitions],
+        "patch_verdicts": pack(comparison.patch_verdicts),
     }
     files[b"comparison.json"] = json.dumps(data, separators=(",", ":"), ensure_ascii=True).encode()
     return files
@@ -135,7 +138,8 @@ NOTICE = (TEXT, TEXT, NUMBER, TEXT)
 HUNK = (TEXT, NUMBER, NUMBER, TEXT, MAYBE, *[NUMBER] * 5, TEXT, TEXT, TEXT, TEXT, NUMBER)
 VERDICT = (TEXT, MAYBE, MAYBE, TEXT)
 EDGE = (TEXT, TEXT, TEXT, SHARE, LIST)
-PATCH_EDGE = (NUMBER, NUMBER, NUMBER, SHARE)
+PATCH_EDGE = (NUMBER, NUMBER, NUMBER, SHARE, TEXT, TEXT, LIST)
+PATCH_VERDICT = (NUMBER, NUMBER, TEXT, LIST, MAYBE, TRUTH)
 TRANSITION = (NUMBER, NUMBER, TEXT, *[LIST] * 6)
 UNPLACED = (TEXT, NUMBER, TEXT)
 SIZE = (NUMBER,) * 4
@@ -208,8 +212,15 @@ def unpack(data: Mapping[str, Any], interdiffs: Sequence[bytes]) -> Comparison:
             Edge(a, b, kind, score, tuple(items(evidence, TEXT)))
             for a, b, kind, score, evidence in table(data["edges"], EDGE)
         ),
-        tuple(PatchEdge(*one) for one in table(data["patch_edges"], PATCH_EDGE)),
+        tuple(
+            PatchEdge(release, a, b, score, kind, shape, tuple(items(evidence, TEXT)))
+            for release, a, b, score, kind, shape, evidence in table(data["patch_edges"], PATCH_EDGE)
+        ),
         tuple(unpack_transition(one, text) for one, text in zip(transitions, interdiffs, strict=True)),
+        tuple(
+            PatchVerdict(release, patch, side, Verdict(*row(verdict, VERDICT)), commit, checked)
+            for release, patch, side, verdict, commit, checked in table(data["patch_verdicts"], PATCH_VERDICT)
+        ),
     )
 
 
@@ -311,6 +322,7 @@ def check(comparison: Comparison) -> None:
         ensure([patch.index for patch in patchset.patches] == list(range(len(patchset.patches))))
         ensure(all(hunk.release == at and 0 <= hunk.patch < len(patchset.patches) for hunk in patchset.hunks))
     ensure(hunks.keys() >= set(named_hunks(comparison)))
+    check_patch_verdicts(comparison)
     check_verdicts(comparison.fates, comparison.patchsets[:-1], FATES)
     check_verdicts(comparison.origins, comparison.patchsets[1:], ORIGINS)
     ensure(all(len(flags) == len(hunks[key].changes) for key, flags in comparison.placed.items()))
@@ -318,6 +330,16 @@ def check(comparison: Comparison) -> None:
     for edge in comparison.patch_edges:
         sides = (comparison.patchsets[edge.release + side].patches for side in (0, 1))
         ensure(all(0 <= patch < len(side) for patch, side in zip((edge.a, edge.b), sides, strict=True)))
+        ensure(edge.kind in FATES and edge.shape in SHAPES)
+
+
+def check_patch_verdicts(comparison: Comparison) -> None:
+    """Raise DamagedError unless every verdict is of a patch that is there, and in words that exist."""
+    words, last = {"fate": FATES, "origin": ORIGINS}, len(comparison.patchsets) - 1
+    for one in comparison.patch_verdicts:
+        ensure(one.side in words and 0 <= one.release - (one.side == "origin") < last)
+        ensure(0 <= one.patch < len(comparison.patchsets[one.release].patches))
+        ensure(one.verdict.word in words[one.side] and one.verdict.cause in (None, "upstream", "downstream"))
 
 
 def check_verdicts(verdicts: Mapping[str, Sequence[Verdict]], sides: Iterable[Patchset], words: Sequence[str]) -> None:

@@ -12,16 +12,18 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from git_metadiff import history
+from git_metadiff import __version__, history
+from git_metadiff.ancestry import Upstream as UpstreamNames
+from git_metadiff.ancestry import asks_history, find_claims
 from git_metadiff.apply import Applied, Applier, FileTrace
 from git_metadiff.certificate import accounted, disagreements, replay
 from git_metadiff.codec import FORMAT, encode
 from git_metadiff.collide import find_collisions
-from git_metadiff.correspond import correspond
+from git_metadiff.correspond import Correspondence, correspond
 from git_metadiff.correspond.classify import Upstream
-from git_metadiff.correspond.items import gather
+from git_metadiff.correspond.items import Sides, gather
 from git_metadiff.errors import MetadiffError
-from git_metadiff.git import CatFile, FastImport, Scratch, check_git_version
+from git_metadiff.git import CatFile, FastImport, Git, Scratch, check_git_version
 from git_metadiff.interdiff import Interdiff, diff_trees
 from git_metadiff.linemap import LineMap, Tree, diff_blocks, find_renames, list_next, list_tree
 from git_metadiff.lines import LineCache
@@ -29,24 +31,36 @@ from git_metadiff.model import (
     Certificate,
     Comparison,
     Edge,
-    Hunk,
     InterdiffHunk,
     PatchEdge,
     Patchset,
+    PatchVerdict,
     Range,
     Release,
     Transition,
     Verdict,
 )
 from git_metadiff.ownership import OwnedRun, Ownership
-from git_metadiff.port import Port, Trees, port
+from git_metadiff.port import Port, Trees, is_text, port
 from git_metadiff.repeats import Repeats
 from git_metadiff.sections import Sections
+from git_metadiff.series import Series, absorb_named, follow, judge_patches, match_patches, retell_edges
 from git_metadiff.sources import PatchsetSource, ReleaseSource, find_patchset, find_release, import_release
 from git_metadiff.sources.patchset import check_counts
 from git_metadiff.store import Store, check_name, open_git, refs_of
 
+#: Bytes at the start of a patch in which its header stands.
+HEADER = 1 << 16
 Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the user asked of the comparison itself."""
+
+    strip: int | None = None  # the patch level
+    partial: bool = False  # leave out hunks that do not apply
+    diff_only: bool = False  # names and messages of patches are no evidence
 
 
 @dataclass(slots=True)
@@ -57,7 +71,9 @@ class Job:
     objects: CatFile
     writer: FastImport
     progress: Progress | None
-    partial: bool
+    rules: Rules
+    names: Sequence[str]  # of the releases
+    commits: Sequence[str | None]  # of those that are revisions
     trees: list[str] = field(default_factory=list)  # tree ids of the releases
     files: list[Tree] = field(default_factory=list)
     sources: list[PatchsetSource] = field(default_factory=list)
@@ -68,6 +84,7 @@ class Job:
     superseded: dict[str, str] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
     patch_edges: list[PatchEdge] = field(default_factory=list)
+    patch_verdicts: list[PatchVerdict] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
 
     def tell(self, label: str, done: int, total: int) -> None:
@@ -84,6 +101,7 @@ def compare(
     name: str = "default",
     strip: int | None = None,
     partial: bool = False,
+    diff_only: bool = False,
     environ: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     progress: Progress | None = None,
@@ -91,8 +109,9 @@ def compare(
     """Compare downstream's work between releases, store the result in git and return it.
 
     `repository` is the git folder that holds objects and refs (None: a bare store under the user's data folder);
-    `releases` and `patchsets` are as on the command line, relative paths from `cwd`. Raises MetadiffError for bad input
-    and for a certificate that does not hold; nothing is changed then.
+    `releases` and `patchsets` are as on the command line, relative paths from `cwd`; `diff_only` leaves the names and
+    messages of patches out of what is evidence. Raises MetadiffError for bad input and for a certificate that does not
+    hold; nothing is changed then.
     """
     environ = os.environ if environ is None else environ
     cwd = Path.cwd() if cwd is None else cwd
@@ -110,27 +129,38 @@ def compare(
         sources = [
             find_patchset(one, tree, scratch, user, cwd, strip) for one, tree in zip(patchsets, trees, strict=True)
         ]
-        key = input_key(found, trees, sources, strip, partial=partial)
+        commits = release_commits(user, found, sources)
+        rules = Rules(strip, partial, diff_only)
+        key = input_key(found, trees, commits, sources, rules)
         stored = store.find(name, key)
         if stored is None:
-            stored = run(scratch, found, trees, sources, name, key, heads, progress, partial=partial)
+            stored = run(scratch, found, trees, commits, sources, name, key, heads, progress, rules)
         else:
             store.restore(stored, heads)
         store.remember(name, scratch.git_dir)
     return stored
 
 
+def release_commits(user: Git, found: Sequence[ReleaseSource], sources: Sequence[PatchsetSource]) -> list[str | None]:
+    """The commits of releases that are revisions, if a patch names an upstream commit that their history may hold.
+
+    Else none: the same trees and patches give the same ids, whatever commits hold them.
+    """
+    if not any(asks_history(text.message + text.data[:HEADER]) for source in sources[:-1] for text in source.texts):
+        return [None] * len(found)
+    return [user.resolve(one.name) if one.path is None else None for one in found]
+
+
 def input_key(
     releases: Sequence[ReleaseSource],
     trees: Sequence[str],
+    commits: Sequence[str | None],
     sources: Sequence[PatchsetSource],
-    strip: int | None,
-    *,
-    partial: bool,
+    rules: Rules,
 ) -> str:
-    """A digest of everything that decides the result."""
-    words = [FORMAT, str(strip), str(partial)]
-    words += [f"{release.name}\0{tree}" for release, tree in zip(releases, trees, strict=True)]
+    """A digest of everything that decides the result: another version of the program may find something else."""
+    words = [FORMAT, __version__, repr(rules)]
+    words += [f"{one.name}\0{tree}\0{commit}" for one, tree, commit in zip(releases, trees, commits, strict=True)]
     words += [f"{source.name}\0{source.key}" for source in sources]
     return hashlib.sha256("\n".join(words).encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -152,17 +182,18 @@ def run(
     scratch: Scratch,
     releases: Sequence[ReleaseSource],
     trees: Sequence[str],
+    commits: Sequence[str | None],
     sources: Sequence[PatchsetSource],
     name: str,
     key: str,
     heads: dict[str, str | None],
     progress: Progress | None,
-    *,
-    partial: bool,
+    rules: Rules,
 ) -> Comparison:
     """All stages, from applying to the refs."""
     with no_collection(), CatFile(scratch) as objects, FastImport(scratch) as writer:
-        job = Job(scratch, objects, writer, progress, partial, list(trees), sources=list(sources))
+        names = [one.name for one in releases]
+        job = Job(scratch, objects, writer, progress, rules, names, commits, list(trees), sources=list(sources))
         upstream = history.write_upstream(writer, [release.name for release in releases], trees)
         apply_all(job)
         downstream = write_downstream(job, upstream, releases)
@@ -201,7 +232,9 @@ def apply_all(job: Job) -> None:
     for at, source in enumerate(job.sources):
         job.tell("applying " + source.name, at, len(job.sources))
         keep = {path for step in moved[max(at - 1, 0) : at + 1] for path in step}
-        applier = Applier(job.files[at], at, job.objects, job.writer, partial=job.partial, keep=keep, repeats=repeats)
+        applier = Applier(
+            job.files[at], at, job.objects, job.writer, partial=job.rules.partial, keep=keep, repeats=repeats
+        )
         job.applied.append(applier.run(source.texts))
 
 
@@ -270,7 +303,8 @@ def judge(
     texts.fetch("new", sorted({item.file for item in sides.new if maps.get(item.file)}))
     sections = Sections(texts)
     fresh = {path for path in added if path not in sources}
-    found, runs = correspond(sides, Upstream(at, texts, sections, fresh), runs)
+    found, runs = correspond(sides, Upstream(at, texts, sections, fresh, Others(job.objects, trees)), runs)
+    match_series(job, at, sides, found)
     replayed = replay(job.scratch, tree, interdiff.text)
     wrong = disagreements(sides, runs, found)
     certificate = Certificate(
@@ -282,7 +316,6 @@ def judge(
     job.placed.update(found.placed)
     job.superseded.update(found.superseded)
     job.edges += found.edges
-    job.patch_edges += patch_edges(at, old.hunks, new.hunks, found.edges)
     collisions = find_collisions(sides, sections, texts, at, {path: added[path] for path in fresh})
     shown = {file.path for file in interdiff.files} | {item.path for item in sides.new if maps.get(item.file)}
     job.transitions.append(
@@ -332,6 +365,31 @@ def line_maps(job: Job, trees: Trees, ported: Port, sources: dict[bytes, bytes])
         if blocks:
             maps[path] = LineMap(blocks)
     return maps
+
+
+class Others:
+    """Files of U2 that upstream changed or added, likely homes of code that it moved first."""
+
+    #: So many files are looked at: in a kernel, all new ones and the neighbours of those that the patch touches.
+    MOST = 1200
+
+    def __init__(self, objects: CatFile, trees: Trees) -> None:
+        self._objects = objects
+        self._trees = trees
+
+    def files(self, near: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """Name and content, new files first, then the neighbours of `near`; to be consumed to the end."""
+        old, new = self._trees.u1, self._trees.u2
+        folders = {path.rpartition(b"/")[0] for path in near}
+        changed = [path for path, entry in new.items() if is_text(entry[0]) and old.get(path) != entry]
+        changed.sort(key=lambda path: (path in old, path.rpartition(b"/")[0] not in folders, path))
+        paths = changed[: self.MOST]
+        yield from zip(paths, self._objects.read_many([new[path][1] for path in paths]), strict=True)
+
+    def before(self, path: bytes) -> bytes:
+        """The content of such a file in U1; nothing for a new one."""
+        entry = self._trees.u1.get(path)
+        return b"" if entry is None else self._objects.read(entry[1])
 
 
 class Texts:
@@ -454,20 +512,34 @@ def through_runs(ranges: list[Range], runs: list[tuple[int, int]]) -> list[Range
     return found
 
 
-def patch_edges(at: int, old: list[Hunk], new: list[Hunk], edges: Sequence[Edge]) -> list[PatchEdge]:
-    """Pairs of patches that share hunks; similarity is the mean over the hunks of the larger one."""
-    home = {hunk.id: hunk.patch for hunk in [*old, *new]}
-    sizes = [defaultdict(int), defaultdict(int)]  # type: list[defaultdict[int, int]]
-    for side, hunks in enumerate((old, new)):
-        for hunk in hunks:
-            sizes[side][hunk.patch] += 1
-    score: dict[tuple[int, int], float] = defaultdict(float)
-    for edge in edges:
-        if edge.a in home and edge.b in home:
-            score[home[edge.a], home[edge.b]] += edge.similarity
-    return [
-        PatchEdge(at, a, b, min(1.0, total / max(sizes[0][a], sizes[1][b]))) for (a, b), total in sorted(score.items())
-    ]
+def match_series(job: Job, at: int, sides: Sides, found: Correspondence) -> None:
+    """Find which patch became which, and let headers that name an upstream commit tell of those that are gone.
+
+    A step behind the correspondence of the hunks: it changes the fates of hunks that were lost by their text alone.
+    """
+    names = not job.rules.diff_only
+    old, new = series_of(job, at), series_of(job, at + 1)
+    edges = match_patches(at, old, new, found.edges, names=names)
+    alive = {edge.a for edge in edges}
+    gone = [patch for patch in old.patches if patch.index not in alive] if names else []
+    upstream = UpstreamNames(job.commits[at], job.commits[at + 1], job.names[at + 1])
+    claims = find_claims(job.scratch, gone, upstream)
+    untouched = {(item.hunk.id, item.index) for item in sides.old if item.state == "placed" and item.sure}
+    changed = absorb_named(old.hunks, found.fates, claims, untouched)
+    changed = follow(old.hunks, found.superseded, found.fates, changed)
+    found.fates.update(changed)
+    found.edges = retell_edges(found.edges, changed)
+    for item in sides.old:
+        if item.hunk.id in changed:
+            item.verdict = changed[item.hunk.id][item.index]
+    job.patch_edges += edges
+    job.patch_verdicts += judge_patches(at, "fate", old, found.fates, edges, claims)
+    job.patch_verdicts += judge_patches(at + 1, "origin", new, found.origins, edges, {})
+
+
+def series_of(job: Job, at: int) -> Series:
+    """A patchset with the texts of its patches."""
+    return Series(job.applied[at].patches, job.applied[at].hunks, [text.data for text in job.sources[at].texts])
 
 
 def assemble(job: Job, name: str, releases: Sequence[ReleaseSource], tree_ids: list[str], ids: list[str]) -> Comparison:
@@ -490,4 +562,5 @@ def assemble(job: Job, name: str, releases: Sequence[ReleaseSource], tree_ids: l
         tuple(sorted(job.edges, key=lambda edge: (edge.a, edge.b))),
         tuple(job.patch_edges),
         tuple(job.transitions),
+        tuple(sorted(job.patch_verdicts, key=lambda one: (one.release, one.side, one.patch))),
     )

@@ -17,6 +17,8 @@ ORIGINS = ("kept", "refreshed", "edited", "moved", "new", "ambiguous")
 WORST_FIRST = ("dropped", "new", "ambiguous", "orphaned", "edited", "moved", "absorbed", "refreshed", "kept")
 #: Verdicts of hunks that are in both patchsets.
 PAIRED = ("kept", "refreshed", "edited", "moved")
+#: How many patches stand at the two ends of a patch edge: one and one, one and several, several and one, several twice.
+SHAPES = ("one", "split", "folded", "mixed")
 
 Cause = Literal["upstream", "downstream"]
 
@@ -208,10 +210,26 @@ class Transition:
 class PatchEdge:
     """A correspondence between two patches of neighbouring series."""
 
-    release: int
+    release: int  # index of the earlier patchset
     a: int
     b: int
-    similarity: float
+    similarity: float  # share of the changed lines of both that both have, 0 to 1, whatever their order
+    kind: str = "kept"  # the fate that the edge carries
+    shape: str = "one"  # one of SHAPES
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PatchVerdict:
+    """What became of a patch, or where it comes from: the worst of its hunks' verdicts."""
+
+    release: int  # index of its patchset
+    patch: int
+    side: str  # `fate`, seen from the next patchset, or `origin`, seen from the one before
+    verdict: Verdict
+    #: the commit that a patch names which is gone and of which upstream holds something; in full where history has it
+    upstream_commit: str | None = None
+    checked: bool = False  # that commit is in the history of the later release, and not in that of the earlier
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +246,7 @@ class Comparison:
     edges: tuple[Edge, ...]
     patch_edges: tuple[PatchEdge, ...]
     transitions: tuple[Transition, ...]
+    patch_verdicts: tuple[PatchVerdict, ...] = ()  # by release, side and patch; none for a patch without hunks
 
     def hunks(self) -> list[Hunk]:
         """All hunks, in the order of patchsets and patches."""

@@ -302,3 +302,20 @@ def test_strayed_from_a_doubtful_place(run: Runner) -> None:
     u2 = {"a.c": file_of(function("home", body[0], "\tchanged();"), function("away", "\tx();"))}
     d2 = {"a.c": file_of(function("home", body[0], "\tchanged();"), function("away", "\tx();", *GUARD))}
     assert fates(run(u1, d1, u2, d2)) == [("moved", "downstream", "misplaced")]
+
+
+def test_lost_in_a_function_that_upstream_moved_to_another_file(run: Runner) -> None:
+    """The code is not gone, so the change is dropped; where upstream took it along, it is absorbed."""
+    body = ["\topen_the_device(value);", "\tread_the_header(value);"]
+    kept, moved = function("kept"), function("moves", *body)
+    mine = function("moves", body[0], *GUARD, body[1])
+    u1, d1 = {"a.c": file_of(kept, moved), "b.c": kept}, {"a.c": file_of(kept, mine), "b.c": kept}
+    u2 = {"a.c": kept, "b.c": file_of(kept, moved)}
+    found = run(u1, d1, u2, {**u2, "b.c": [*u2["b.c"], "int added;"]})
+    assert fates(found) == [("dropped", None, "code-moved")]
+    u2 = {"a.c": kept, "b.c": file_of(kept, mine)}
+    found = run(u1, d1, u2, {**u2, "b.c": [*u2["b.c"], "int added;"]})
+    assert [word for word, _, _ in fates(found)] == ["absorbed"]
+    u2 = {"a.c": kept, "b.c": file_of(kept, moved), "c.c": file_of(kept, moved)}
+    found = run(u1, d1, u2, {**u2, "b.c": [*u2["b.c"], "int added;"]})
+    assert [word for word, _, _ in fates(found)] == ["orphaned"], "two places fit"

@@ -690,18 +690,19 @@ def series_story() -> Builder:
 
 
 def test_series_lists_patch_by_patch() -> None:
-    rows = [line.split() for line in text(render.series(series_story().build(), View())).splitlines()]
+    *rows, last = [line.split() for line in text(render.series(series_story().build(), View())).splitlines()]
     assert rows == [
         ["v1+p1", "->", "v2+p2", "5", "->", "4", "patches", "certificate", "ok"],
         ["old", "new"],
         ["1", "1", "kept", "a0.patch", "->", "b0.patch"],
         ["2", "-", "DROPPED", "a1.patch", "1", "dropped"],
-        ["3", "2", "kept", "a2.patch", "->", "b1.patch"],
-        ["3", "3", "kept", "a2.patch", "->", "b2.patch"],
+        ["3", "2", "kept", "a2.patch", "->", "b1.patch", "split", "into", "2+3"],
+        ["3", "3", "kept", "a2.patch", "->", "b2.patch", "split", "into", "2+3"],
         ["4", "4", "edited", "a3.patch", "->", "b3.patch", "1", "edited"],
         ["5", "-", "absorbed", "a4.patch", "1", "absorbed"],
         ["in", "all:", "1", "dropped,", "1", "edited,", "1", "absorbed,", "3", "kept"],
     ]
+    assert " ".join(last) == "1 dropped, 0 misplaced, 0 applied twice. Everything else accounted for: 10 of 10 hunks."
 
 
 def test_series_names_new_patches_and_obeys_path_limits() -> None:
@@ -710,9 +711,9 @@ def test_series_names_new_patches_and_obeys_path_limits() -> None:
     built.edges = built.edges[:1]
     built.origins["b3"] = (Verdict("new", "downstream"),)
     rows = text(render.series(built.build(), View())).splitlines()
-    assert rows[-2].split()[:3] == ["5", "-", "absorbed"]
+    assert rows[-3].split()[:3] == ["5", "-", "absorbed"]
     assert " -    4  new        b3.patch   1 new" in [re.sub(r"^ +", " ", row) for row in rows]
-    assert len(text(render.series(built.build(), only(b"u"))).splitlines()) == 3
+    assert len(text(render.series(built.build(), only(b"u"))).splitlines()) == 4
 
 
 UPSTREAM = b"""\

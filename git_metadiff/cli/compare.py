@@ -37,6 +37,7 @@ def compare_patchsets(invocation: Invocation, environ: Mapping[str, str]) -> int
             name=invocation.values.get("--name", "default"),
             strip=invocation.number("--strip"),
             partial="--partial" in invocation.flags,
+            diff_only="--diff-only" in invocation.flags,
             environ=environ,
             cwd=cwd,
             progress=progress,

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 MAIN = ""
 SHOW = "show"
+LINEAGE = "lineage"
+GRAPH = "graph"
+BISECT = "bisect"
 LIST = "list"
 FORGET = "forget"
 
@@ -13,12 +16,15 @@ FORGET = "forget"
 COMMANDS = {
     MAIN: "compare two or more releases and their patchsets",
     SHOW: "explain one hunk: old patch, upstream, new patch, and why it is or is not ported",
+    LINEAGE: "in which release each piece was introduced, edited, moved, absorbed or dropped",
+    GRAPH: "the graph of hunks for other programs, and the evidence behind each edge",
+    BISECT: "what to suspect first when the new release with its patchset fails and the old one did not",
     LIST: "list the stored comparisons",
     FORGET: "remove a stored comparison",
 }
 
 #: Named in the design, not here yet: a clear answer instead of "unknown revision".
-LATER = ("bisect", "lineage", "graph", "guard", "port", "verify")
+LATER = ("guard", "port", "verify")
 
 #: Answered before anything else is looked at; the last one is git's question for its completion.
 INFORMATION = ("-h", "--help", "--version", "--git-completion-helper")
@@ -27,6 +33,9 @@ USAGE = (
     "git metadiff [<options>] <release> <release>... --patches <patchset> <patchset>... [-- <path>...]",
     "git metadiff [<options>] <release> --patches <patchset> <patchset>... [-- <path>...]",
     "git metadiff show [<options>] <hunk>",
+    "git metadiff lineage [<options>] [<path> | <path>:<line>]... [-- <path>...]",
+    "git metadiff graph [<options>] [-- <path>...]",
+    "git metadiff bisect [list] [<options>] [-- <path>...]",
     "git metadiff list",
     "git metadiff forget <name>",
 )
@@ -48,14 +57,26 @@ class Option(NamedTuple):
     commands: tuple[str, ...] = (MAIN,)
     group: str = "Output"
     manual: str = ""  # what the man page says on top of `text`
+    choices: tuple[str, ...] = ()  # the only values; none: any
 
 
 INPUT = "Input"
 VIEWS = "Views"
+FAMILIES = "Lineage and graph"
+SUSPECTS = "Bisect"
 OUTPUT = "Output"
 GENERAL = "General"
-GROUPS = (INPUT, VIEWS, OUTPUT, GENERAL)
-EVERYWHERE = (MAIN, SHOW, LIST, FORGET)
+GROUPS = (INPUT, VIEWS, FAMILIES, SUSPECTS, OUTPUT, GENERAL)
+EVERYWHERE = (MAIN, SHOW, LINEAGE, GRAPH, BISECT, LIST, FORGET)
+#: Commands that show something on the terminal.
+SHOWN = (MAIN, SHOW, LINEAGE, GRAPH, BISECT)
+#: Commands that take path limits.
+LIMITED = (MAIN, LINEAGE, GRAPH, BISECT)
+
+#: What `--fate` takes: fates, origins, and the reason that views name like one.
+VERDICTS = (
+    "kept", "refreshed", "edited", "moved", "misplaced", "absorbed", "orphaned", "dropped", "ambiguous", "new"
+)  # fmt: skip
 
 #: Views in the order in which they are printed when several are asked for.
 VIEW_ORDER = ("--summary", "--trace", "--collisions", "--series", "--stat", "--name-status", "--patch")
@@ -68,6 +89,15 @@ OPTIONS = (
         value="patchset",
         group=INPUT,
         manual="Takes every argument up to the next option; given again, it appends. See RELEASES BEHIND --PATCHES.",
+    ),
+    Option(
+        "--chain",
+        "releases and patchsets from this file, a pair in a line; those given otherwise follow",
+        kind=VALUE,
+        value="file",
+        group=INPUT,
+        manual="A release and its patchset, oldest first, quoted as in a shell; # begins a comment. Names are as on "
+        "the command line, relative paths from the current folder. Chains grow by a line.",
     ),
     Option(
         "--strip",
@@ -84,11 +114,18 @@ OPTIONS = (
         manual="Hunks left out are not covered by the certificate.",
     ),
     Option(
+        "--diff-only",
+        "match patches by what they change alone, not by names and messages",
+        group=INPUT,
+        manual="Without it, file name, subject, author, message, Change-Id and index ids also tell which patch is "
+        "which, and a header that names an upstream commit tells that upstream took the patch in. For measuring.",
+    ),
+    Option(
         "--name",
         "the name of the comparison (default: default; later: the last one made here)",
         kind=VALUE,
         value="name",
-        commands=(MAIN, SHOW, FORGET),
+        commands=(MAIN, SHOW, LINEAGE, GRAPH, BISECT, FORGET),
         group=INPUT,
         manual="The result is stored under refs/metadiff/<name>/. Other commands take the last comparison that was "
         "made in this work tree, or the one named here.",
@@ -123,21 +160,120 @@ OPTIONS = (
         "now reaches, then standing hunks in functions that upstream changed. Where there are many, an index comes "
         "first, and the rest (changed hunks, file scope) is only in the index; path limits or --all show them.",
     ),
-    Option("--series", "patch by patch, for patch series", group=VIEWS),
+    Option(
+        "--series",
+        "patch by patch, for patch series: what became of each, and whether anything is lost",
+        group=VIEWS,
+        manual="Like the list of git-range-diff(1), with fates. A patch that was split has a line for each part; "
+        "patches that were folded share a line. One that is gone was absorbed by upstream, orphaned or DROPPED. The "
+        "last line counts the lines in which something is dropped, misplaced or applied twice.",
+    ),
     Option(
         "--trace",
         "what upstream and downstream changed in the functions of this stack trace",
         kind=VALUE,
         value="file",
+        commands=(MAIN, BISECT),
         group=VIEWS,
-        manual="A dash reads standard input.",
+        manual="A dash reads standard input. bisect orders its suspects by it. See TRACES.",
     ),
     Option(
         "--json",
         "everything that was found, as JSON",
+        commands=(MAIN, LINEAGE, BISECT),
         group=VIEWS,
         manual="The document is described by the JSON Schema git_metadiff/data/schema.json. It is always whole: path "
-        "limits do not narrow it. It cannot be combined with another view.",
+        "limits do not narrow it. It cannot be combined with another view. lineage and "
+        "bisect print documents of their own, of the families and suspects that were asked for.",
+    ),
+    Option(
+        "--fate",
+        "families that had this verdict in one of the releases",
+        kind=VALUE,
+        value="verdict",
+        commands=(LINEAGE,),
+        group=FAMILIES,
+        choices=VERDICTS,
+    ),
+    Option(
+        "--function",
+        "families with a change in this function, in whichever release",
+        kind=VALUE,
+        value="name",
+        commands=(LINEAGE,),
+        group=FAMILIES,
+        manual="By its name as the views print it.",
+    ),
+    Option(
+        "--in-patch",
+        "families with a hunk in this patch of a series",
+        kind=VALUE,
+        value="name",
+        commands=(LINEAGE,),
+        group=FAMILIES,
+        manual="By its name in the series, or a shell pattern.",
+    ),
+    Option(
+        "--diff",
+        "the text of the hunks wherever they were edited, moved, introduced or lost",
+        commands=(LINEAGE,),
+        group=FAMILIES,
+        manual="Alone it chooses the families that have more to tell than kept and refreshed.",
+    ),
+    Option(
+        "--upstream",
+        "is it upstream yet: what this revision holds of each family, and since which commit",
+        kind=VALUE,
+        value="revision",
+        commands=(LINEAGE,),
+        group=FAMILIES,
+        manual="Told from the texts: whether the revision has the added lines and no longer has the removed ones. What "
+        "upstream took in another form is not seen. Alone it chooses the families of which something is held.",
+    ),
+    Option(
+        "--format",
+        "the graph for other programs: json (the default), dot or graphml",
+        kind=VALUE,
+        value="format",
+        commands=(GRAPH,),
+        group=FAMILIES,
+        manual="Path limits leave the hunks of those files and what they correspond to.",
+        choices=("json", "dot", "graphml"),
+    ),
+    Option(
+        "--family",
+        "the family of this hunk alone",
+        kind=VALUE,
+        value="hunk",
+        commands=(LINEAGE, GRAPH),
+        group=FAMILIES,
+    ),
+    Option(
+        "--explain",
+        "each edge of this hunk with its evidence, and its changes in the ported tree",
+        kind=VALUE,
+        value="hunk",
+        commands=(GRAPH,),
+        group=FAMILIES,
+    ),
+    Option(
+        "--file",
+        "suspect these files or folders alone",
+        kind=MANY,
+        value="path",
+        commands=(BISECT,),
+        group=SUSPECTS,
+        manual="The same as path limits behind a --. All that upstream did to them is suspect then, also where it does "
+        "not meet the patch. Takes every argument up to the next option; given again, it appends.",
+    ),
+    Option(
+        "--max-count",
+        "show so many suspects (default: 20; with --json: all)",
+        short="-n",
+        kind=VALUE,
+        value="n",
+        commands=(BISECT,),
+        group=SUSPECTS,
     ),
     Option(
         "--unified",
@@ -149,17 +285,17 @@ OPTIONS = (
         group=OUTPUT,
     ),
     Option("--function-context", "show whole functions as context", short="-W", commands=(MAIN, SHOW), group=OUTPUT),
-    Option("--all", "show in full what views collapse, fold or cut", commands=(MAIN, SHOW), group=OUTPUT),
+    Option("--all", "show in full what views collapse, fold or cut", commands=SHOWN, group=OUTPUT),
     Option(
         "--color",
         "when to use colour: always, never or auto",
         kind=OPTIONAL,
         value="when",
-        commands=(MAIN, SHOW),
+        commands=SHOWN,
         group=OUTPUT,
         manual="Without a value: always. It goes before NO_COLOR, which goes before git's configuration.",
     ),
-    Option("--no-color", "the same as --color=never", commands=(MAIN, SHOW), group=OUTPUT),
+    Option("--no-color", "the same as --color=never", commands=SHOWN, group=OUTPUT),
     Option(
         "--exit-code",
         "exit with 1 if the interdiff is not empty",

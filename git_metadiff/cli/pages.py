@@ -72,8 +72,9 @@ def zsh_option(option: Option) -> str:
     text = option.text.replace("'", "'\\''").replace("[", "\\[").replace("]", "\\]").replace(":", "\\:")
     names = f"{{{option.short},{option.name}}}" if option.short else option.name
     names = f"({option.short} {option.name})'{names}'" if option.short else names
+    choices = f"({' '.join(option.choices)})" if option.choices else ""
     argument = {
-        VALUE: f":{option.value}:{'_files' if option.value == 'file' else ''}",
+        VALUE: f":{option.value}:{'_files' if option.value == 'file' else choices}",
         OPTIONAL: f"::{option.value}:(always never auto)",
         MANY: f":*-*:{option.value}:_files",
     }
@@ -98,6 +99,7 @@ def fish_option(option: Option) -> str:
     names = (f" -s {short}" if short else "") + (f" -l {option.name[2:]}" if option.name.startswith("--") else "")
     value = {VALUE: " -x", MANY: " -r -F", OPTIONAL: " -a 'always never auto'"}.get(option.kind, "")
     value = " -r" if option.value == "file" else value
+    value += f" -a '{' '.join(option.choices)}'" if option.choices else ""
     return f"complete -c git -n $seen{names}{value} -d {fish_quote(option.text)}\n"
 
 

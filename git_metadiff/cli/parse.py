@@ -11,10 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
 from git_metadiff.cli.options import (
+    BISECT,
     COMMANDS,
     FLAG,
     INFORMATION,
     LATER,
+    LIMITED,
+    LINEAGE,
     MAIN,
     MANY,
     OPTIONAL,
@@ -60,17 +63,22 @@ def parse(arguments: Sequence[str], only_patchset: Callable[[str], bool] | None 
     scan = Scan(words[:split])
     if scan.information:
         return Invocation(scan.information)
-    if limited and scan.command != MAIN:
+    if limited and scan.command not in LIMITED:
         raise UsageError(f"'{scan.command}' takes no path limits", SEE_HELP)
     invocation = Invocation(
         command=scan.command,
         flags=frozenset(scan.flags),
         values=scan.values,
-        paths=tuple(words[split + 1 :]),
+        paths=(*scan.files, *words[split + 1 :]),
     )
     if scan.command != MAIN:
         return check_words(invocation._replace(words=tuple(scan.words)))
     releases, patchsets = tell_apart(scan.words, scan.lists, only_patchset or is_only_patchset)
+    if "--chain" in invocation.values:
+        from git_metadiff.cli.chain import read_chain
+
+        before = read_chain(invocation.values["--chain"])
+        releases, patchsets = before[0] + list(releases), before[1] + list(patchsets)
     return check_main(invocation._replace(words=tuple(releases), patchsets=tuple(patchsets)))
 
 
@@ -83,6 +91,7 @@ class Scan:
         self.information = ""
         self.words: list[str] = []
         self.lists: list[list[str]] = []  # what each --patches took
+        self.files: list[str] = []  # what --file took
         self.flags: set[str] = set()
         self.values: dict[str, str] = {}
         while self.rest and not self.information:
@@ -112,8 +121,7 @@ class Scan:
             name, equals, value = "-U", "=", argument[2:]
         option = find(name) or unknown(name)
         if option.kind == MANY:
-            self.lists.append([value] if equals else [])
-            self.take_list(option)
+            self.take_list(option, [value] if equals else [])
         elif option.kind == FLAG:
             self.take_flag(option if not equals else no_value(option))
         elif equals or option.kind == OPTIONAL:
@@ -130,16 +138,21 @@ class Scan:
         else:
             self.flags.add(option.name)
 
-    def take_list(self, option: Option) -> None:
-        """Give `--patches` everything up to the next option."""
+    def take_list(self, option: Option, taken: list[str]) -> None:
+        """Give `--patches` or `--file` everything up to the next option."""
         while self.rest and (not self.rest[-1].startswith("-") or self.rest[-1] == "-"):
-            self.lists[-1].append(self.rest.pop())
-        if not self.lists[-1]:
+            taken.append(self.rest.pop())
+        if not taken:
             raise UsageError(f"option {option.name} needs a value", SEE_HELP)
+        if option.name == "--file":
+            self.files += taken
+        else:
+            self.lists.append(taken)
 
     def check_options(self) -> None:
         """Raise UsageError for an option that does not belong to the command."""
-        given = [*self.flags, *self.values, *(["--patches"] if self.lists else [])]
+        given = [*self.flags, *self.values]
+        given += [name for name, taken in (("--patches", self.lists), ("--file", self.files)) if taken]
         for name in given:
             option = find(name)
             if option and self.command not in option.commands:
@@ -170,6 +183,9 @@ def check_value(option: Option, value: str) -> str:
         raise UsageError(f"option {option.name} wants a number, not '{value}'", SEE_HELP)
     if option.value == "when" and value not in ("always", "never", "auto"):
         raise UsageError(f"option {option.name} wants always, never or auto, not '{value}'", SEE_HELP)
+    if option.choices and value not in option.choices:
+        known = f"{', '.join(option.choices[:-1])} or {option.choices[-1]}"
+        raise UsageError(f"option {option.name} wants {known}, not '{value}'", SEE_HELP)
     if option.kind == VALUE and not value:
         raise UsageError(f"option {option.name} needs a value", SEE_HELP)
     return value
@@ -226,8 +242,39 @@ def check_words(invocation: Invocation) -> Invocation:
     if wanted and len(words) != 1:
         problem = "takes one" if words else "needs a"
         raise UsageError(f"'{invocation.command}' {problem} {wanted}", "see 'git metadiff list' and the ids in --json")
-    if not wanted and words:
-        raise UsageError(f"'{invocation.command}' takes no arguments", SEE_HELP)
+    if invocation.command == BISECT:
+        return check_bisect(invocation)
+    if not wanted and words and invocation.command != LINEAGE:
+        hint = "path limits stand behind a --" if invocation.command in LIMITED else SEE_HELP
+        raise UsageError(f"'{invocation.command}' takes no arguments", hint)
+    return check_explain(invocation)
+
+
+#: Subcommands of bisect that are named in the design, not here yet.
+BISECT_LATER = ("start", "run", "good", "bad", "skip", "status", "reset", "next", "try", "corners")
+
+
+def check_bisect(invocation: Invocation) -> Invocation:
+    """Check the subcommand of `bisect`: `list`, or none."""
+    words = list(invocation.words)
+    if words[:1] == ["list"]:
+        del words[0]
+    elif words and words[0] in BISECT_LATER:
+        raise UsageError(f"'bisect {words[0]}' is not available in this version", "'git metadiff bisect list' is")
+    if words:
+        hint = "give files and folders as --file <path>..., or behind a --"
+        raise UsageError(f"'{words[0]}' is no subcommand of bisect", hint)
+    if invocation.number("--max-count") == 0:
+        raise UsageError("option --max-count wants at least 1", SEE_HELP)
+    return invocation
+
+
+def check_explain(invocation: Invocation) -> Invocation:
+    """Check that an explanation is asked for by itself: it is of one hunk, whatever its file or family."""
+    others = [name for name in ("--format", "--family") if name in invocation.values]
+    others += ["a path limit"] if invocation.paths else []
+    if "--explain" in invocation.values and others:
+        raise UsageError(f"--explain does not go with {others[0]}", "ask for one of them")
     return invocation
 
 

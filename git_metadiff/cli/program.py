@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from git_metadiff.cli.options import INFORMATION
+from git_metadiff.cli.options import BISECT, FORGET, GRAPH, INFORMATION, LINEAGE, LIST, MAIN, SHOW
 from git_metadiff.cli.output import OutputClosed, write_all
 from git_metadiff.cli.parse import Invocation, parse
 from git_metadiff.errors import EXIT_FATAL, EXIT_INTERRUPTED, EXIT_OK, EXIT_PIPE, MetadiffError
@@ -57,23 +57,25 @@ def information(invocation: Invocation, environ: Mapping[str, str]) -> int:
     return EXIT_OK
 
 
+#: Command -> the module below `cli` that carries it out, and the function there.
+HOMES = {
+    MAIN: ("compare", "compare_patchsets"),
+    SHOW: ("show", "show"),
+    LINEAGE: ("lineage", "show_lineage"),
+    GRAPH: ("graph", "show_graph"),
+    BISECT: ("bisect", "bisect"),
+    LIST: ("stored", "list_stored"),
+    FORGET: ("stored", "forget"),
+}
+
+
 def command_for(name: str) -> Command:
     """The function that carries out a command; only its own modules are loaded."""
-    if name == "show":
-        from git_metadiff.cli.show import show
+    from importlib import import_module
 
-        return show
-    if name == "list":
-        from git_metadiff.cli.stored import list_stored
-
-        return list_stored
-    if name == "forget":
-        from git_metadiff.cli.stored import forget
-
-        return forget
-    from git_metadiff.cli.compare import compare_patchsets
-
-    return compare_patchsets
+    module, function = HOMES[name]
+    command: Command = getattr(import_module(f"git_metadiff.cli.{module}"), function)
+    return command
 
 
 @contextlib.contextmanager

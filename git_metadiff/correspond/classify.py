@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from git_metadiff.correspond.absorbed import find_absorbed
 from git_metadiff.correspond.content import match_contents, match_equal
+from git_metadiff.correspond.elsewhere import Others, find_moved_code
 from git_metadiff.correspond.exact import match_exact
 from git_metadiff.correspond.items import Item, Sides, map_of
 from git_metadiff.correspond.place import match_nearby, match_places, similarity
@@ -51,6 +52,7 @@ class Upstream:
     texts: Texts
     sections: Sections
     new_files: set[bytes]  # files of U2 that are in no form in U1
+    others: Others
 
 
 def correspond(sides: Sides, upstream: Upstream, runs: list[OwnedRun]) -> tuple[Correspondence, list[OwnedRun]]:
@@ -65,6 +67,7 @@ def correspond(sides: Sides, upstream: Upstream, runs: list[OwnedRun]) -> tuple[
     match_rewritten(*rewritten_by_upstream(sides, upstream))
     meet_upstream(sides, upstream.transition)
     find_absorbed(sides, upstream.texts, upstream.sections, upstream.transition)
+    find_moved_code(sides, upstream.others)
     runs, displaced = own_displaced(runs, [*sides.old, *sides.new])
     touched = {item for run in runs for item in run.owners}
     kinds = judge_pairs(sides, upstream, touched, displaced)

@@ -10,9 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from git_metadiff.render.bisect import suspects, suspects_document
     from git_metadiff.render.document import json_document
+    from git_metadiff.render.explain import explain_hunk
     from git_metadiff.render.frames import trace
+    from git_metadiff.render.graph import graph_text
     from git_metadiff.render.head import summary
+    from git_metadiff.render.lineage import families_document, show_families
     from git_metadiff.render.meetings import collisions
     from git_metadiff.render.one_hunk import show_hunk
     from git_metadiff.render.page import full
@@ -25,28 +29,40 @@ __all__ = [
     "Reader",
     "View",
     "collisions",
+    "explain_hunk",
+    "families_document",
     "full",
+    "graph_text",
     "json_document",
     "name_status",
     "patch",
     "series",
+    "show_families",
     "show_hunk",
     "stat",
     "summary",
+    "suspects",
+    "suspects_document",
     "trace",
 ]
 HOMES = {
     "Reader": "view",
     "View": "view",
     "collisions": "meetings",
+    "explain_hunk": "explain",
+    "families_document": "lineage",
     "full": "page",
+    "graph_text": "graph",
     "json_document": "document",
     "name_status": "tables",
     "patch": "raw",
     "series": "patches",
+    "show_families": "lineage",
     "show_hunk": "one_hunk",
     "stat": "tables",
     "summary": "head",
+    "suspects": "bisect",
+    "suspects_document": "bisect",
     "trace": "frames",
 }
 

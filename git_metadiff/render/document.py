@@ -7,12 +7,25 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from git_metadiff.model import FATES, ORIGINS, Change, Comparison, Hunk, Patchset, Transition, Verdict, worst
+from git_metadiff.model import (
+    FATES,
+    ORIGINS,
+    Change,
+    Comparison,
+    Hunk,
+    Patch,
+    PatchVerdict,
+    Transition,
+    Verdict,
+    worst,
+)
 from git_metadiff.render.paint import readable
 from git_metadiff.sections import short_name
 
 SCHEMA = "git-metadiff/1"
+UPSTREAM_COMMIT = "upstream-commit"
 NO_VERDICT = Verdict("")
+NO_PATCH_VERDICT = PatchVerdict(0, 0, "", NO_VERDICT)
 
 T = TypeVar("T")
 Verdicts = Mapping[str, tuple[Verdict, ...]]
@@ -20,12 +33,13 @@ Verdicts = Mapping[str, tuple[Verdict, ...]]
 
 def json_document(comparison: Comparison) -> bytes:
     """The whole comparison; the same inputs give the same bytes. Undecodable bytes become lone surrogates."""
+    commits = {(one.release, one.patch): one.upstream_commit for one in comparison.patch_verdicts if one.side == "fate"}
     document = {
         "schema": SCHEMA,
         "name": comparison.name,
         "releases": [{"name": item.name, "commit": item.commit, "tree": item.tree} for item in comparison.releases],
-        "patchsets": [_patchset(item) for item in comparison.patchsets],
-        "hunks": [_hunk(comparison, hunk) for hunk in comparison.hunks()],
+        "patchsets": [_patchset(comparison, at) for at in range(len(comparison.patchsets))],
+        "hunks": [_hunk(comparison, hunk, commits) for hunk in comparison.hunks()],
         "edges": _edges(comparison),
         "patch_edges": _patch_edges(comparison),
         "transitions": [_transition(comparison, item) for item in comparison.transitions],
@@ -37,11 +51,16 @@ def _text(value: bytes | None) -> str | None:
     return None if value is None else readable(value)
 
 
-def _patchset(patchset: Patchset) -> dict[str, Any]:
+def _patchset(comparison: Comparison, index: int) -> dict[str, Any]:
+    patchset = comparison.patchsets[index]
+    known = {(one.side, one.patch): one for one in comparison.patch_verdicts if one.release == index}
     return {
         "name": patchset.name,
         "tree": patchset.tree,
-        "patches": [{"index": item.index, "name": item.name, "subject": item.subject} for item in patchset.patches],
+        "patches": [
+            _patch(patch, known.get(("fate", patch.index)), known.get(("origin", patch.index)))
+            for patch in patchset.patches
+        ],
         "notices": [
             {"kind": item.kind, "patch": item.patch, "path": readable(item.path), "text": item.text}
             for item in patchset.notices
@@ -49,7 +68,23 @@ def _patchset(patchset: Patchset) -> dict[str, Any]:
     }
 
 
-def _hunk(comparison: Comparison, hunk: Hunk) -> dict[str, Any]:
+def _patch(patch: Patch, fate: PatchVerdict | None, origin: PatchVerdict | None) -> dict[str, Any]:
+    told = (fate or origin or NO_PATCH_VERDICT).verdict
+    return {
+        "index": patch.index,
+        "name": patch.name,
+        "subject": patch.subject,
+        "fate": fate.verdict.word if fate else None,
+        "origin": origin.verdict.word if origin else None,
+        "cause": told.cause,
+        "reason": told.reason,
+        "text": told.text,
+        "upstream_commit": fate.upstream_commit if fate else None,
+        "upstream_commit_checked": fate.checked if fate else False,
+    }
+
+
+def _hunk(comparison: Comparison, hunk: Hunk, commits: Mapping[tuple[int, int], str | None]) -> dict[str, Any]:
     fates, origins = comparison.fates.get(hunk.id, ()), comparison.origins.get(hunk.id, ())
     fate, origin = worst(fates) if fates else None, worst(origins) if origins else None
     told = fate or origin or NO_VERDICT
@@ -75,6 +110,7 @@ def _hunk(comparison: Comparison, hunk: Hunk) -> dict[str, Any]:
         "cause": told.cause,
         "reason": told.reason,
         "text": told.text,
+        "upstream_commit": commits.get((hunk.release, hunk.patch)) if told.reason == UPSTREAM_COMMIT else None,
         "changes": [
             _change(change, _at(comparison.placed.get(hunk.id, ()), number), _at(fates, number), _at(origins, number))
             for number, change in enumerate(hunk.changes)
@@ -117,7 +153,16 @@ def _edges(comparison: Comparison) -> list[dict[str, Any]]:
 def _patch_edges(comparison: Comparison) -> list[dict[str, Any]]:
     edges = sorted(comparison.patch_edges, key=lambda edge: (edge.release, edge.a, edge.b))
     return [
-        {"release": edge.release, "a": edge.a, "b": edge.b, "similarity": round(edge.similarity, 4)} for edge in edges
+        {
+            "release": edge.release,
+            "a": edge.a,
+            "b": edge.b,
+            "similarity": round(edge.similarity, 4),
+            "kind": edge.kind,
+            "shape": edge.shape,
+            "evidence": list(edge.evidence),
+        }
+        for edge in edges
     ]
 
 
