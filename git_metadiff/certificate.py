@@ -89,7 +89,7 @@ def disagreements(sides: Sides, runs: Sequence[OwnedRun], found: Correspondence)
             continue
         if item in touched and verdict.word in STANDING and verdict.reason not in PLACE_REASONS:
             words.append(f"{item.hunk.id}: {verdict.word}, but the interdiff takes it out")
-        if item.size and item not in touched and verdict.word == "dropped":
+        if item not in touched and verdict.word == "dropped" and (item.size or item.hunk.kind == "text"):
             words.append(f"{item.hunk.id}: dropped, but the interdiff leaves it alone")
     return words
 

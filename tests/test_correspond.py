@@ -319,3 +319,51 @@ def test_lost_in_a_function_that_upstream_moved_to_another_file(run: Runner) -> 
     u2 = {"a.c": kept, "b.c": file_of(kept, moved), "c.c": file_of(kept, moved)}
     found = run(u1, d1, u2, {**u2, "b.c": [*u2["b.c"], "int added;"]})
     assert [word for word, _, _ in fates(found)] == ["orphaned"], "two places fit"
+
+
+# Two changes that are alike are not one
+
+
+def fops(const: str = "") -> list[str]:
+    """Three tables; the one named is const."""
+    names = ("alpha", "beta", "gamma")
+    return [
+        line
+        for name in names
+        for line in (
+            f"static {'const ' * (name == const)}struct ops {name}_ops = {{",
+            f"\t.open = {name}_open,",
+            "};",
+            "",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("u1", "d1", "d2"),
+    [
+        (fops(), fops("beta"), fops("gamma")),
+        (
+            file_of(function("f", "\ta();", "\tb();", "\tc();")),
+            file_of(function("f", "\ta();", "\tif (len > beta)", "\t\treturn -EINVAL;", "\tb();", "\tc();")),
+            file_of(function("f", "\ta();", "\tb();", "\tc();", "\tif (len > gamma)", "\t\treturn -EINVAL;")),
+        ),
+        (
+            file_of(function("f", "\tstrcpy(d, s);"), function("g", "\tstrcpy(d, t);")),
+            file_of(function("f", "\tstrlcpy(d, s, 32);"), function("g", "\tstrcpy(d, t);")),
+            file_of(function("f", "\tstrcpy(d, s);"), function("g", "\tstrlcpy(d, t, 64);")),
+        ),
+        (
+            file_of(function("f", "\tMT_ROM,", "\tMT_RAM,")),
+            file_of(function("f", "\tMT_ROM_RX,", "\tMT_RAM,")),
+            file_of(function("f", "\tMT_ROM,", "\tMT_RAM_RX,")),
+        ),
+    ],
+    ids=["const", "guard", "call", "next line"],
+)
+def test_a_lost_change_is_not_a_new_one_like_it(u1: list[str], d1: list[str], d2: list[str], run: Runner) -> None:
+    """The place of the first is still there, and upstream changed neither: one is lost, the other is the author's."""
+    head = "#include <new.h>"
+    found = run({"a.c": u1}, {"a.c": d1}, {"a.c": [head, *u1]}, {"a.c": [head, *d2]})
+    assert fates(found) == [("dropped", None, None)]
+    assert origins(found) == [("new", "downstream", None)]

@@ -212,17 +212,31 @@ def fate_alone(item: Item, touched: set[Item], upstream: Upstream) -> Verdict:
     """The fate of a change of p1 without a partner."""
     if item.verdict is not None:
         return item.verdict
-    if item.state == "absorbed":
-        return Verdict("absorbed", None, None, "the new release already holds its effect")
+    held = held_anyway(item, touched)
+    if held is not None:
+        return held
     if item.state == "unplaced":
         return Verdict("orphaned", None, item.reason, REASONS.get(item.reason, item.reason))
-    if item.size and item not in touched:
-        return Verdict("absorbed", None, "held", "the new downstream tree holds its effect without a hunk of its own")
     if not item.sure and not item.gone and stands_on_nothing(item, upstream.texts):
         return Verdict("orphaned", None, "no-context", REASONS["no-context"])
     return Verdict(
         "dropped", None, None, "it still has its place in the new release, and the new patchset does not hold it"
     )
+
+
+def held_anyway(item: Item, touched: set[Item]) -> Verdict | None:
+    """Absorbed, if the new trees hold the effect of a change without a hunk for it; None if they do not."""
+    if item.state == "absorbed":
+        return Verdict("absorbed", None, None, "the new release already holds its effect")
+    if item.state == "unplaced":
+        return None
+    if not item.size and item.hunk.kind == "text":
+        return Verdict(
+            "absorbed", None, "cancelled", "it undoes what an earlier patch of its series did; nothing is left"
+        )
+    if item.size and item not in touched:
+        return Verdict("absorbed", None, "held", "the new downstream tree holds its effect without a hunk of its own")
+    return None
 
 
 def origin_alone(item: Item, sides: Sides, upstream: Upstream) -> Verdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from git_metadiff.correspond.items import Item, Key, Sides, pair
-from git_metadiff.correspond.place import likeness
+from git_metadiff.correspond.place import LARGE, is_certain, likeness, takes_other
 from git_metadiff.correspond.rivals import settle_rivals
 from git_metadiff.correspond.upstream import same_neighbours, sits_on_upstream
 from git_metadiff.correspond.words import tokens
@@ -95,7 +95,8 @@ def match_rare(sides: Sides) -> None:
                 votes.update(index.get(line, ()))
         for new, _ in sorted(votes.items(), key=lambda entry: (-entry[1], entry[0].serial))[:CANDIDATES]:
             score = likeness(old, new)
-            if score >= LIKE_ENOUGH:
+            doubtful = takes_other(old, new) or (is_certain(old) and words_in(old.text) < LARGE)
+            if score >= LIKE_ENOUGH and not doubtful:
                 scored.append((score, old.serial, new.serial, old, new))
     scored.sort(key=lambda entry: (-entry[0], entry[1], entry[2]))
     for _, _, _, old, new in scored:

@@ -19,6 +19,8 @@ NEARBY = 40
 LIKE_FAR = 0.85
 #: A text of fewer letters and digits is not known again at another place.
 TELLING = 16
+#: A change with a sure place must have so many to be known again elsewhere in its file.
+LARGE = 100
 #: So many lines halve the score of equal words: twins pair with the nearest.
 FAR_AWAY = 10_000
 
@@ -73,7 +75,7 @@ def match_nearby(sides: Sides) -> None:
 
 def alike_here(old: Item, new: Item) -> float:
     """How alike two changes are that overlap or touch; 0 if they do not, or if too little to be one change."""
-    if not touch(old, new):
+    if not touch(old, new) or takes_other(old, new):
         return 0.0
     score = likeness(old, new)
     if same_edit(old.change, new.change):
@@ -83,10 +85,12 @@ def alike_here(old: Item, new: Item) -> float:
 
 def alike_nearby(old: Item, new: Item) -> float:
     """How alike two changes of one file are; the further apart, the more alike they must be."""
+    if takes_other(old, new):
+        return 0.0
     apart = max(0, new.place[0] - old.place[1], old.place[0] - new.place[1])
     if old.state == "unplaced" and same_words(old.change, new.change):
         return 1.0 / (1.0 + apart / FAR_AWAY)
-    if min(words_in(old.text), words_in(new.text)) < TELLING:
+    if min(words_in(old.text), words_in(new.text)) < (LARGE if is_certain(old) else TELLING):
         return 0.0
     least = LIKE_NEARBY if apart <= NEARBY else LIKE_FAR
     score = likeness(old, new)
@@ -112,6 +116,21 @@ def pair_best(sides: Sides, evidence: str, score: Callable[[Item, Item], float])
 def touch(old: Item, new: Item) -> bool:
     """Whether two places of U2 overlap or touch."""
     return old.place[0] <= new.place[1] and new.place[0] <= old.place[1]
+
+
+def is_certain(old: Item) -> bool:
+    """Whether a change has its place in P for sure: then what stands elsewhere in p2 is hardly the same change.
+
+    Guards and casts are alike all over a file; one that is lost here and one that is new there are two changes.
+    """
+    return old.state == "placed" and old.sure
+
+
+def takes_other(old: Item, new: Item) -> bool:
+    """Whether two changes take out different lines of U2, though the first one's are still there."""
+    if old.state != "placed" or not old.gone or not new.gone:
+        return False
+    return not any(low < stop and start < high for low, high in old.gone for start, stop in new.gone)
 
 
 def takes_same(old: Item, new: Item, score: float) -> bool:

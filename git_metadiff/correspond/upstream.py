@@ -58,14 +58,33 @@ def explained(old: Item, new: Item, sides: Sides, texts: Texts) -> bool:
     one, other = old.change, new.change
     if one.added == other.added:
         return removal_explained(old, new, lines)
+    if not follows(old, new, lines):
+        return False
     if same_words(one, other):
         return reindented(one, other)
-    if one.removed and (same_edit(one, other) or merges_to(one, other)):
-        return True
-    if half_absorbed(old, new, lines, texts("new", new.file)):
-        return True
+    same_intent = bool(one.removed) and (same_edit(one, other) or merges_to(one, other))
+    return (
+        same_intent or half_absorbed(old, new, lines, texts("new", new.file)) or renamed(one, other, new, lines, texts)
+    )
+
+
+def renamed(one: Change, other: Change, new: Item, lines: LineMap, texts: Texts) -> bool:
+    """Whether all words that differ between two changes are words that upstream replaced just so in the file."""
     changed = substitutions(one.added, other.added)
     return bool(changed) and changed <= upstream_substitutions(new.file, lines, texts)
+
+
+def follows(old: Item, new: Item, lines: LineMap) -> bool:
+    """Whether what a change of p2 stands on can be upstream's form of what the earlier one stood on.
+
+    It is at the place that the line map leads to, or in lines that upstream brought.
+    """
+    low, high = lines.region(*old.base)
+    if low <= new.place[1] and new.place[0] <= high:
+        return True
+    if not new.gone:
+        return lines.is_new(new.place[0]) and lines.is_new(max(0, new.place[0] - 1))
+    return all(lines.is_new(at) for start, stop in new.gone for at in range(start, stop))
 
 
 def merges_to(one: Change, other: Change) -> bool:
