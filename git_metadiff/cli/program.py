@@ -14,7 +14,16 @@ from git_metadiff.cli.output import OutputClosed, write_all
 from git_metadiff.cli.parse import Invocation, parse
 from git_metadiff.errors import EXIT_FATAL, EXIT_INTERRUPTED, EXIT_OK, EXIT_PIPE, MetadiffError
 
+STOPPED = "a comparison is stored whole or not at all: run the command again"
 Command = Callable[[Invocation, Mapping[str, str]], int]
+
+
+class Terminated(SystemExit):
+    """A signal asks the program to end; whatever is under way is undone first."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.number = number
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -31,8 +40,8 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         return error.status
     except OutputClosed:
         return EXIT_PIPE
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+    except (KeyboardInterrupt, Terminated) as end:
+        return stopped(end)
     except MemoryError:
         complain("out of memory", "limit the work (fewer releases at once), or run it on a machine with more memory")
     except OSError as error:
@@ -45,6 +54,13 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         )
         show_traceback(environ)
     return EXIT_FATAL
+
+
+def stopped(end: KeyboardInterrupt | Terminated) -> int:
+    """Say that a signal has ended the program, and return its exit status."""
+    number = end.number if isinstance(end, Terminated) else EXIT_INTERRUPTED - 128
+    complain(f"stopped by signal {number}" if isinstance(end, Terminated) else "interrupted", STOPPED)
+    return 128 + number
 
 
 def information(invocation: Invocation, environ: Mapping[str, str]) -> int:
@@ -95,7 +111,7 @@ def catch_termination() -> None:
     import signal
 
     def terminate(number: int, _frame: object) -> None:
-        raise SystemExit(128 + number)
+        raise Terminated(number)
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:

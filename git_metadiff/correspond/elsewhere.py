@@ -15,10 +15,10 @@ from git_metadiff.correspond.items import Item, Sides
 from git_metadiff.linemap import words_in
 from git_metadiff.model import Verdict
 
-#: Lines of context on either side that must be found with what the change takes out.
-AROUND = 2
+#: Lines of context on either side that must be found with what the change takes out; more where the fewer say little.
+AROUND = (2, 3)
 #: So many letters and digits they must have.
-TELLING = 32
+TELLING = 28
 
 
 class Others(Protocol):
@@ -68,9 +68,11 @@ def needles_of(item: Item) -> Iterator[tuple[bytes, Needle]]:
     """What to look for: the lines that a change found, and those that it left, with the context around both."""
     change = item.change
     for inner, done in ((change.removed, False), (change.added, True)):
-        lines = [*change.before[-AROUND:], *inner, *change.after[:AROUND]]
-        if words_in(b"".join(lines)) >= TELLING and len(lines) > len(inner) + 1:
-            yield max(lines, key=words_in), Needle(item, b"\n".join(lines) + b"\n", done)
+        for width in AROUND:
+            lines = [*change.before[-width:], *inner, *change.after[:width]]
+            if words_in(b"".join(lines)) >= TELLING and len(lines) > len(inner) + 1:
+                yield max(lines, key=words_in), Needle(item, b"\n".join(lines) + b"\n", done)
+                break
 
 
 def places(content: bytes, needle: bytes) -> list[int]:
