@@ -117,10 +117,10 @@ def name_status(comparison: Comparison, view: View) -> Iterator[bytes]:
     for lookup in lookups(comparison):
         files = wanted_files(read_sections(lookup.transition.interdiff), view)
         owners = Owners(lookup.transition, files)
-        losses = _losses(lookup, view)
+        losses, lineless = _losses(lookup, view), _lineless(lookup, view)
         for file in _type_changes_joined(files):
             verdicts = [lookup.verdict(name) for name in owners.of_file(file.path) if lookup.verdict(name).word]
-            verdicts += losses.pop(file.path, [])
+            verdicts += [*losses.pop(file.path, []), *lineless[file.path]]
             names = [quoted(file.old_path)] if file.letter == "R" and file.old_path else []
             letter = f"R{file.similarity or 0:03d}" if file.letter == "R" else file.letter
             yield line("\t".join([letter, *names, quoted(file.path), *_worst(verdicts)]))
@@ -137,6 +137,15 @@ def _losses(lookup: Lookup, view: View) -> dict[bytes, list[Verdict]]:
     found: dict[bytes, list[Verdict]] = defaultdict(list)
     for hunk in lookup.sides(view)[0]:
         if lookup.word(hunk) in LOSSES:
+            found[lookup.home(hunk)].append(lookup.verdict(hunk.id))
+    return found
+
+
+def _lineless(lookup: Lookup, view: View) -> dict[bytes, list[Verdict]]:
+    """The verdicts of hunks without lines (binary content, modes) that are not simply kept, per file."""
+    found: dict[bytes, list[Verdict]] = defaultdict(list)
+    for hunk in (hunk for side in lookup.sides(view) for hunk in side if hunk.kind != "text"):
+        if lookup.word(hunk) not in ("kept", "refreshed"):
             found[lookup.home(hunk)].append(lookup.verdict(hunk.id))
     return found
 
