@@ -35,22 +35,26 @@ def borders_of(lines: list[bytes]) -> list[int]:
     """
     first = b"".join([line[:1] or b"\n" for line in lines])
     found: list[int] = []
-    head, inside = -1, False
-    for match in BORDER.finditer(first):
+    match = BORDER.search(first)
+    while match:
         at = match.start()
+        inside = False
         if first[at] == CLOSE:
             found.append(at)
-            inside = False
         elif first[at] == OPEN:
-            if inside and head > found[-1]:  # the brace before was never closed
-                found.append(head)
             inside = bool(found) and first[found[-1]] != CLOSE
         elif lines[at][-1:] != b";" and HEAD.match(lines[at]):
-            head = at
-            if not inside:
-                found.append(at)
-                inside = lines[at].endswith(b"{") and not WRAPPER.match(lines[at])
+            found.append(at)
+            inside = lines[at].endswith(b"{") and not WRAPPER.match(lines[at])
+        match = BORDER.search(first, after_braces(first, at + 1) if inside else at + 1)
     return found
+
+
+def after_braces(first: bytes, at: int) -> int:
+    """Where to go on behind an opened brace: at the one that closes it, but if another opens before, right here."""
+    end = first.find(b"}", at)
+    end = len(first) if end < 0 else end
+    return end if first.find(b"{", at, end) < 0 else at
 
 
 def short_name(line: bytes) -> str:
