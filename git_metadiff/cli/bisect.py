@@ -1,0 +1,85 @@
+"""`git metadiff bisect [list]`: what to suspect first, of a stored comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from git_metadiff.cli.compare import make_view, read_trace
+from git_metadiff.cli.output import write_all
+from git_metadiff.cli.parse import Invocation
+from git_metadiff.cli.paths import predicate
+from git_metadiff.cli.repository import Place, current_folder, find_place
+from git_metadiff.cli.terminal import screen, show_lines
+from git_metadiff.errors import EXIT_OK, MetadiffError
+
+if TYPE_CHECKING:
+    from git_metadiff.bisect import Facts
+    from git_metadiff.model import Comparison
+    from git_metadiff.trace import Trace
+
+#: So many functions of a trace are named in an error.
+MOST_NAMED = 6
+
+
+def bisect(invocation: Invocation, environ: Mapping[str, str]) -> int:
+    """List the suspects, or print them as JSON."""
+    from git_metadiff import render
+    from git_metadiff.bisect import gather, rank
+    from git_metadiff.store import open_store
+    from git_metadiff.trace import canonical
+
+    cwd = current_folder()
+    place = find_place(environ, cwd)
+    store = open_store(place.git_dir, environ)
+    comparison = store.load(invocation.values.get("--name"))
+    trace = read_trace(invocation.values.get("--trace"))
+    wanted = predicate(invocation.paths, place, environ)
+    traced = {canonical(frame.function) for frame in trace.frames} if trace else set()
+    facts = gather(comparison, store.reader().git, wanted, limited=bool(invocation.paths), traced=traced)
+    if trace is not None:
+        check_trace(trace, facts)
+    check_paths(invocation.paths, names_of(facts, comparison), place, environ)
+    found = rank(facts, trace)
+    most = invocation.number("--max-count")
+    if "--json" in invocation.flags:
+        write_all(render.suspects_document(comparison, found[:most]))
+        return EXIT_OK
+    looks = screen(invocation, environ, cwd)
+    view = make_view(invocation, looks, place, environ)
+    show_lines(render.suspects(comparison, found, facts, trace, view, most), looks.pager, environ)
+    return EXIT_OK
+
+
+def check_trace(trace: Trace, facts: Facts) -> None:
+    """Raise MetadiffError if the newer release and its patchset have none of the trace's functions."""
+    if facts.homes:
+        return
+    names = list(dict.fromkeys(frame.function for frame in trace.frames))
+    shown = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
+    raise MetadiffError(
+        "no function of the trace is defined in the newer release or its patchset",
+        f"looked for: {shown}; is it a trace of this program?",
+    )
+
+
+def names_of(facts: Facts, comparison: Comparison) -> set[bytes]:
+    """The files of the suspects, under all their names."""
+    from git_metadiff.bisect.candidates import path_of
+
+    mine = {name for one in facts.candidates for name in one.hunks}
+    hunks = [hunk for hunk in comparison.hunks() if hunk.id in mine]
+    found = {path for name in mine for path in (path_of(name),) if path is not None}
+    found.update(path for hunk in hunks for path in (hunk.path, hunk.old_path) if path is not None)
+    return found | {one.path for one in facts.candidates}
+
+
+def check_paths(specs: Sequence[str], names: Collection[bytes], place: Place, environ: Mapping[str, str]) -> None:
+    """Raise MetadiffError for a path in which there is nothing to suspect; `names` are the files in which there is."""
+    for spec in specs:
+        wanted = predicate([spec], place, environ)
+        if not any(map(wanted, names)):
+            raise MetadiffError(
+                f"there is nothing to suspect in '{spec}'",
+                "upstream did not change it, and no hunk of the patches in it changed or is met by upstream",
+            )
