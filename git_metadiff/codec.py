@@ -21,6 +21,7 @@ from git_metadiff.model import (
     Collision,
     Comparison,
     Edge,
+    Forecast,
     Hunk,
     InterdiffHunk,
     InterdiffSize,
@@ -33,11 +34,12 @@ from git_metadiff.model import (
     Release,
     Transition,
     Unplaced,
+    UpstreamCommit,
     Verdict,
 )
 
 #: Changes whenever a stored Comparison would mean something else.
-FORMAT = "git-metadiff-store/2"
+FORMAT = "git-metadiff-store/3"
 
 
 class DamagedError(ValueError):
@@ -116,7 +118,7 @@ def pack_transition(transition: Transition) -> list[Any]:
     return [
         transition.start, transition.stop, transition.ported_tree, pack(transition.unplaced), pack(transition.size),
         pack(transition.interdiff_hunks), pack(transition.collisions), pack(transition.certificate),
-        pack(transition.upstream_lines),
+        pack(transition.upstream_lines), pack(transition.forecast),
     ]  # fmt: skip
 
 
@@ -140,7 +142,10 @@ VERDICT = (TEXT, MAYBE, MAYBE, TEXT)
 EDGE = (TEXT, TEXT, TEXT, SHARE, LIST)
 PATCH_EDGE = (NUMBER, NUMBER, NUMBER, SHARE, TEXT, TEXT, LIST)
 PATCH_VERDICT = (NUMBER, NUMBER, TEXT, LIST, MAYBE, TRUTH)
-TRANSITION = (NUMBER, NUMBER, TEXT, *[LIST] * 6)
+MAYBE_LIST: Kinds = (list, NoneType)
+TRANSITION = (NUMBER, NUMBER, TEXT, *[LIST] * 6, MAYBE_LIST)
+FORECAST = (TEXT, LIST)
+UPSTREAM_COMMIT = (TEXT, TEXT, TEXT, TEXT, LIST)
 UNPLACED = (TEXT, NUMBER, TEXT)
 SIZE = (NUMBER,) * 4
 INTERDIFF_HUNK = (TEXT, NUMBER, NUMBER, LIST)
@@ -273,7 +278,7 @@ def unpack_verdicts(data: object) -> dict[str, tuple[Verdict, ...]]:
 
 def unpack_transition(data: list[Any], interdiff: bytes) -> Transition:
     """A transition."""
-    start, stop, tree, unplaced, size, hunks, collisions, certificate, lines = data
+    start, stop, tree, unplaced, size, hunks, collisions, certificate, lines, forecast = data
     return Transition(
         start,
         stop,
@@ -288,6 +293,19 @@ def unpack_transition(data: list[Any], interdiff: bytes) -> Transition:
         tuple(unpack_collision(one) for one in table(collisions, COLLISION)),
         Certificate(*row(certificate, CERTIFICATE)),
         {latin(path): unpack_ranges(ranges) for path, ranges in table(lines, LINES)},
+        None if forecast is None else unpack_forecast(forecast),
+    )
+
+
+def unpack_forecast(data: list[Any]) -> Forecast:
+    """What a transition without a later patchset has more."""
+    missing, commits = row(data, FORECAST)
+    return Forecast(
+        missing,
+        tuple(
+            UpstreamCommit(kind, commit, subject, tag, tuple(items(hunks, TEXT)))
+            for kind, commit, subject, tag, hunks in table(commits, UPSTREAM_COMMIT)
+        ),
     )
 
 
@@ -317,6 +335,9 @@ def check(comparison: Comparison) -> None:
     ensure(count >= 2 and len(comparison.releases) == count)
     steps = [(one.start, one.stop) for one in comparison.transitions]
     ensure(steps == [(at, at + 1) for at in range(count - 1)])
+    ensure(all(one.forecast is None for one in comparison.transitions[:-1]))
+    commits = [one for step in comparison.transitions if step.forecast for one in step.forecast.commits]
+    ensure(all(one.kind in ("absorbed", "broken") for one in commits))
     hunks = {hunk.id: hunk for hunk in comparison.hunks()}
     for at, patchset in enumerate(comparison.patchsets):
         ensure([patch.index for patch in patchset.patches] == list(range(len(patchset.patches))))
@@ -360,4 +381,5 @@ def named_hunks(comparison: Comparison) -> Iterator[str]:
     for transition in comparison.transitions:
         yield from (one.hunk for one in transition.unplaced)
         groups = [*(one.hunks for one in transition.interdiff_hunks), *(one.hunks for one in transition.collisions)]
+        groups += [one.hunks for one in transition.forecast.commits] if transition.forecast is not None else []
         yield from (name for group in groups for name in group)

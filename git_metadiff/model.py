@@ -190,6 +190,28 @@ class InterdiffSize:
 
 
 @dataclass(frozen=True, slots=True)
+class UpstreamCommit:
+    """A commit between two releases, and the hunks of the patchset that it took in or that it broke."""
+
+    kind: str  # `absorbed` or `broken`
+    commit: str  # its full id
+    subject: str
+    tag: str  # the first tag that contains it; empty if none does
+    hunks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a transition without a later patchset tells beyond the fates: who did it upstream.
+
+    Its later patchset is implied: the diff from U2 to P, so every hunk that is carried has its partner there.
+    """
+
+    missing: str = ""  # why history does not tell the commits, in words; empty if it does
+    commits: tuple[UpstreamCommit, ...] = ()  # those with the most hunks first
+
+
+@dataclass(frozen=True, slots=True)
 class Transition:
     """One step of the chain, from release `start` to release `stop`."""
 
@@ -204,6 +226,7 @@ class Transition:
     certificate: Certificate
     #: per path of D2, the ranges of its lines that upstream changed since U1
     upstream_lines: dict[bytes, tuple[Range, ...]] = field(default_factory=dict)
+    forecast: Forecast | None = None  # of the last release, where it has no patchset yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,3 +279,25 @@ class Comparison:
 def worst(verdicts: tuple[Verdict, ...]) -> Verdict:
     """The verdict that a hunk takes from its changes."""
     return min(verdicts, key=lambda verdict: (WORST_FIRST.index(verdict.word), verdict.cause != "downstream"))
+
+
+#: What a forecast says of a hunk of the last patchset, in the order of its line.
+OUTCOMES = ("carried", "conflict", "absorbed", "orphaned", "ambiguous")
+#: Reasons of orphaned changes whose code is gone; any other one has code to be fitted to.
+CODE_GONE = ("no-context", "file-deleted", "superseded")
+#: The reason of a change that another one of its patchset makes up for: it has no effect on a release.
+NO_EFFECT = "no-effect"
+
+
+def outcome(verdict: Verdict) -> str:
+    """One of OUTCOMES, for a fate in a forecast.
+
+    What comes and goes within its patchset is carried with it: it needs no place, and to leave it out would be wrong.
+    """
+    if verdict.reason == NO_EFFECT:
+        return "carried"
+    if verdict.word in ("absorbed", "ambiguous"):
+        return verdict.word
+    if verdict.word == "orphaned":
+        return "orphaned" if verdict.reason in CODE_GONE else "conflict"
+    return "carried"

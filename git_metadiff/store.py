@@ -9,12 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from git_metadiff.codec import FORMAT, DamagedError, decode
+from git_metadiff.codec import FORMAT, DamagedError, decode, ensure
 from git_metadiff.errors import MetadiffError
 from git_metadiff.git import Git, Reading, broken_refs, make_bare, remove_broken, replace_file, update_refs
 from git_metadiff.model import Comparison
+
+if TYPE_CHECKING:
+    from git_metadiff.inputs import Saved
 
 BRANCHES = ("upstream", "downstream", "comparison")
 LAST_FILE = "metadiff-last"
@@ -91,6 +94,23 @@ class Store:
         name = name or self.last() or "default"
         check_name(name)
         return self._load(self._commit(name), name)
+
+    def load_chain(self, name: str | None) -> tuple[Comparison, Saved]:
+        """A comparison and what it keeps of its inputs, to be continued."""
+        from git_metadiff.inputs import INPUTS_FILE, fits, unpack_inputs  # views of what is stored start without it
+
+        name = name or self.last() or "default"
+        check_name(name)
+        commit = self._commit(name)
+        comparison = self._load(commit, name)
+        try:
+            data = json.loads(self._blob(commit, INPUTS_FILE, name), parse_constant=refuse)
+            texts = [self._blob(commit, f"patch-{at}", name) for at in range(len(data["patches"]))]
+            saved = unpack_inputs(data, texts)
+            ensure(fits(saved, comparison))
+        except (LookupError, TypeError, ValueError, RecursionError) as error:
+            raise damaged(name) from error
+        return comparison, saved
 
     def _commit(self, name: str) -> str:
         commit = self.git.ref(f"refs/metadiff/{name}/comparison")

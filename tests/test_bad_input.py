@@ -451,7 +451,7 @@ def test_a_collection_at_the_same_time(pair: Repository) -> None:
         (["v1", "v2"], ["p2.patch", "p1.patch"], "lib/moved.c is not there"),
         (["v1", "v2"], ["p1.patch", "v2..v1"], "the range holds no commit"),
         (["v1", "v2"], ["p1.patch", "v1..v9"], "'v9' is no revision"),
-        (["v1", "v2"], ["p1.patch"], "2 releases and 1 patchset do not pair up"),
+        (["v1", "v2", "v1"], ["p1.patch"], "3 releases and 1 patchset do not pair up"),
         (["v1", "v2"], ["p1.patch"] * 3, "2 releases and 3 patchsets do not pair up"),
         (["v1"], ["p1.patch"], "do not pair up"),
         ([], [], "do not pair up"),

@@ -553,7 +553,7 @@ def test_help_needs_no_engine() -> None:
         ([], 129),
         (["v1", "v2", "--patches", "a.patch", "b.patch", "a.patch"], 128),
         (["v1", "--patches", "a.patch"], 128),
-        (["--patches", "a.patch", "b.patch"], 128),
+        (["--patches", "a.patch"], 128),
         ([*MAIN, "--name", "a b"], 128),
         (["no-such-tag", "v2", "--patches", "a.patch", "b.patch"], 128),
         (["v1", "v2", "--patches", "none-a.patch", "none-b.patch"], 128),

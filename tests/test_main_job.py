@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from importlib.resources import files
@@ -320,3 +322,10 @@ def test_readme_shows_what_is_printed(metadiff: Metadiff, tmp_path: Path) -> Non
     words = [STORY / "upstream-4.2.7", STORY / "upstream-4.3.3", *MAIN[2:]]
     printed = iter(metadiff(*words, cwd=tmp_path).stdout.decode("utf-8", "surrogateescape").splitlines())
     assert [line for line in sample[0].splitlines() if line not in printed] == [], "in this order, lines left out"
+
+
+def test_the_public_function_stays_callable() -> None:
+    """The module of the same name takes its place in the package when it is imported."""
+    code = "import git_metadiff as m; first = m.compare; import git_metadiff.compare as c; m.compare(None, [], [], name='a b')"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "MetadiffError" in result.stderr

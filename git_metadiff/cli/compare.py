@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,33 +21,48 @@ if TYPE_CHECKING:
     from git_metadiff.trace import Trace
 
 
+def is_alone(invocation: Invocation) -> bool:
+    """Whether two patchsets or more were given, and no release: then they are compared by their text."""
+    return not invocation.words and len(invocation.patchsets) > 1
+
+
 def compare_patchsets(invocation: Invocation, environ: Mapping[str, str]) -> int:
     """Run the comparison and show it; the exit status tells differences only if asked to."""
-    from git_metadiff.compare import compare
+    if is_alone(invocation):
+        from git_metadiff.cli.alone import compare_alone
 
+        return compare_alone(invocation, environ)
     cwd = current_folder()
     place = find_place(environ, cwd)
     wanted = predicate(invocation.paths, place, environ)
     trace = read_trace(invocation.values.get("--trace"))
     quiet = "--quiet" in invocation.flags
     with Progress(environ, wanted=not quiet) as progress:
-        comparison = compare(
-            place.git_dir,
-            invocation.words,
-            invocation.patchsets,
-            name=invocation.values.get("--name", "default"),
-            strip=invocation.number("--strip"),
-            partial="--partial" in invocation.flags,
-            diff_only="--diff-only" in invocation.flags,
-            environ=environ,
-            cwd=cwd,
-            progress=progress,
-        )
+        comparison = make(invocation, place, environ, cwd, progress)
     if not quiet:
         show(comparison, invocation, trace, place, environ)
     asked = {"--quiet", "--exit-code"} & invocation.flags
     differs = asked and is_different(comparison, wanted if invocation.paths else None)
     return EXIT_DIFFERENT if differs else EXIT_OK
+
+
+def make(invocation: Invocation, place: Place, environ: Mapping[str, str], cwd: Path, progress: Progress) -> Comparison:
+    """Make the comparison that was asked for, or continue one."""
+    from git_metadiff.compare import append, compare
+
+    name = invocation.values.get("--name")
+    run = partial(append, name=name) if "--append" in invocation.flags else partial(compare, name=name or "default")
+    return run(
+        place.git_dir,
+        invocation.words,
+        invocation.patchsets,
+        strip=invocation.number("--strip"),
+        partial="--partial" in invocation.flags,
+        diff_only="--diff-only" in invocation.flags,
+        environ=environ,
+        cwd=cwd,
+        progress=progress,
+    )
 
 
 def read_trace(name: str | None) -> Trace | None:
@@ -64,7 +80,12 @@ def read_trace(name: str | None) -> Trace | None:
 
 
 def is_different(comparison: Comparison, wanted: Predicate | None) -> bool:
-    """Whether any interdiff changes something, or a file within the path limits if there are any."""
+    """Whether any interdiff changes something, or a file within the path limits if there are any.
+
+    A forecast has none: there it is whether a hunk is neither carried nor absorbed.
+    """
+    if meets_work(comparison, wanted):
+        return True
     if wanted is None:
         return any(transition.interdiff for transition in comparison.transitions)
     from git_metadiff.render.head import wanted_files
@@ -73,6 +94,20 @@ def is_different(comparison: Comparison, wanted: Predicate | None) -> bool:
 
     view = View(wanted=wanted)
     return any(wanted_files(read_sections(transition.interdiff), view) for transition in comparison.transitions)
+
+
+def meets_work(comparison: Comparison, wanted: Predicate | None) -> bool:
+    """Whether the comparison ends in a forecast and the next rebase has something to do."""
+    from git_metadiff.model import outcome, worst
+
+    if comparison.transitions[-1].forecast is None:
+        return False
+    hunks = [
+        hunk
+        for hunk in comparison.patchsets[-2].hunks
+        if wanted is None or any(wanted(path) for path in (hunk.path, hunk.old_path) if path is not None)
+    ]
+    return any(outcome(worst(comparison.fates[hunk.id])) not in ("carried", "absorbed") for hunk in hunks)
 
 
 def show(

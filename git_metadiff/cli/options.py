@@ -32,6 +32,8 @@ INFORMATION = ("-h", "--help", "--version", "--git-completion-helper")
 USAGE = (
     "git metadiff [<options>] <release> <release>... --patches <patchset> <patchset>... [-- <path>...]",
     "git metadiff [<options>] <release> --patches <patchset> <patchset>... [-- <path>...]",
+    "git metadiff [<options>] --append <release>... --patches <patchset>... [-- <path>...]",
+    "git metadiff [<options>] --patches <patchset> <patchset>... [-- <path>...]",
     "git metadiff show [<options>] <hunk>",
     "git metadiff lineage [<options>] [<path> | <path>:<line>]... [-- <path>...]",
     "git metadiff graph [<options>] [-- <path>...]",
@@ -88,7 +90,8 @@ OPTIONS = (
         kind=MANY,
         value="patchset",
         group=INPUT,
-        manual="Takes every argument up to the next option; given again, it appends. See RELEASES BEHIND --PATCHES.",
+        manual="Takes every argument up to the next option; given again, it appends. See RELEASES BEHIND --PATCHES. "
+        "One patchset fewer than releases asks for a forecast, see FORECAST.",
     ),
     Option(
         "--chain",
@@ -98,6 +101,16 @@ OPTIONS = (
         group=INPUT,
         manual="A release and its patchset, oldest first, quoted as in a shell; # begins a comment. Names are as on "
         "the command line, relative paths from the current folder. Chains grow by a line.",
+    ),
+    Option(
+        "--append",
+        "continue the stored comparison by these releases, with a patchset for each",
+        kind=MANY,
+        value="release",
+        group=INPUT,
+        manual="Continues the comparison of that --name, else the last one made in this work tree; the result is that "
+        "of one call with all releases, and what is stored is not computed anew. A forecast at its end gives way to "
+        "the new releases. Takes every argument up to the next option; given again, it appends.",
     ),
     Option(
         "--strip",
@@ -182,7 +195,8 @@ OPTIONS = (
         "everything that was found, as JSON",
         commands=(MAIN, LINEAGE, BISECT),
         group=VIEWS,
-        manual="The document is described by the JSON Schema git_metadiff/data/schema.json. It is always whole: path "
+        manual="The document is described by the JSON Schema git_metadiff/data/schema.json, that of patches alone by "
+        "alone.schema.json beside it. It is always whole: path "
         "limits do not narrow it. It cannot be combined with another view. lineage and "
         "bisect print documents of their own, of the families and suspects that were asked for.",
     ),
@@ -300,7 +314,9 @@ OPTIONS = (
         "--exit-code",
         "exit with 1 if the interdiff is not empty",
         group=OUTPUT,
-        manual="As in git-diff(1), no pager is started, and path limits count.",
+        manual="As in git-diff(1), no pager is started, and path limits count. In a forecast: if a "
+        "hunk conflicts, is orphaned or ambiguous. Of patches alone: if a hunk is neither kept "
+        "nor refreshed.",
     ),
     Option("--quiet", "print nothing; implies --exit-code", group=OUTPUT),
     Option("-h", "this short help", commands=EVERYWHERE, group=GENERAL),

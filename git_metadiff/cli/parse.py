@@ -73,6 +73,8 @@ def parse(arguments: Sequence[str], only_patchset: Callable[[str], bool] | None 
     )
     if scan.command != MAIN:
         return check_words(invocation._replace(words=tuple(scan.words)))
+    if scan.appended:
+        return check_append(invocation._replace(words=tuple(scan.words)), scan)
     releases, patchsets = tell_apart(scan.words, scan.lists, only_patchset or is_only_patchset)
     if "--chain" in invocation.values:
         from git_metadiff.cli.chain import read_chain
@@ -92,6 +94,7 @@ class Scan:
         self.words: list[str] = []
         self.lists: list[list[str]] = []  # what each --patches took
         self.files: list[str] = []  # what --file took
+        self.appended: list[str] = []  # what --append took
         self.flags: set[str] = set()
         self.values: dict[str, str] = {}
         while self.rest and not self.information:
@@ -139,20 +142,23 @@ class Scan:
             self.flags.add(option.name)
 
     def take_list(self, option: Option, taken: list[str]) -> None:
-        """Give `--patches` or `--file` everything up to the next option."""
+        """Give `--patches`, `--append` or `--file` everything up to the next option."""
         while self.rest and (not self.rest[-1].startswith("-") or self.rest[-1] == "-"):
             taken.append(self.rest.pop())
         if not taken:
             raise UsageError(f"option {option.name} needs a value", SEE_HELP)
         if option.name == "--file":
             self.files += taken
+        elif option.name == "--append":
+            self.appended += taken
         else:
             self.lists.append(taken)
 
     def check_options(self) -> None:
         """Raise UsageError for an option that does not belong to the command."""
         given = [*self.flags, *self.values]
-        given += [name for name, taken in (("--patches", self.lists), ("--file", self.files)) if taken]
+        lists = (("--patches", self.lists), ("--file", self.files), ("--append", self.appended))
+        given += [name for name, taken in lists if taken]
         for name in given:
             option = find(name)
             if option and self.command not in option.commands:
@@ -278,17 +284,35 @@ def check_explain(invocation: Invocation) -> Invocation:
     return invocation
 
 
+def check_append(invocation: Invocation, scan: Scan) -> Invocation:
+    """Check a chain that is to grow; its releases become the words, and `--append` a flag."""
+    if invocation.words or "--chain" in invocation.values:
+        what = f"the release '{invocation.words[0]}'" if invocation.words else "--chain"
+        hint = "git metadiff --append <release>... --patches <patchset>...: the releases before are stored"
+        raise UsageError(f"--append does not go with {what}", hint)
+    check_json(invocation)
+    taken = tuple(word for one in scan.lists for word in one)
+    flags = invocation.flags | {"--append"}
+    return invocation._replace(words=tuple(scan.appended), patchsets=taken, flags=flags)
+
+
+def check_json(invocation: Invocation) -> None:
+    """Check that JSON is asked for by itself."""
+    if "--json" in invocation.flags and invocation.views():
+        raise UsageError(f"--json does not go with {invocation.views()[0]}", "ask for one of them")
+
+
 def check_main(invocation: Invocation) -> Invocation:
     """Check what the main job was given; whether the numbers of releases and patchsets match, the engine sees to."""
     releases, patchsets = len(invocation.words), len(invocation.patchsets)
-    if "--json" in invocation.flags and invocation.views():
-        raise UsageError(f"--json does not go with {invocation.views()[0]}", "ask for one of them")
+    check_json(invocation)
     if not patchsets:
         if not releases:
             raise UsageError("no releases and no patchsets given", SEE_HELP)
         hint = MEANT if "--patch" in invocation.flags else "git metadiff <release>... --patches <patchset>..."
         raise UsageError("no patchsets given", hint)
-    if "--patch" in invocation.flags and releases > max(patchsets, 1):
+    mistaken = releases > patchsets + 1 or any(map(is_only_patchset, invocation.words))  # one more is a forecast
+    if "--patch" in invocation.flags and releases > max(patchsets, 1) and mistaken:
         raise MetadiffError(f"{releases} releases, but {count(patchsets, 'patchset')}", MEANT)
     return invocation
 

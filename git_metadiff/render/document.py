@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from git_metadiff.model import (
     FATES,
     ORIGINS,
+    OUTCOMES,
     Change,
     Comparison,
     Hunk,
@@ -17,6 +18,7 @@ from git_metadiff.model import (
     PatchVerdict,
     Transition,
     Verdict,
+    outcome,
     worst,
 )
 from git_metadiff.render.paint import readable
@@ -57,6 +59,7 @@ def _patchset(comparison: Comparison, index: int) -> dict[str, Any]:
     return {
         "name": patchset.name,
         "tree": patchset.tree,
+        "forecast": any(one.stop == index and one.forecast is not None for one in comparison.transitions),
         "patches": [
             _patch(patch, known.get(("fate", patch.index)), known.get(("origin", patch.index)))
             for patch in patchset.patches
@@ -186,6 +189,30 @@ def _transition(comparison: Comparison, transition: Transition) -> dict[str, Any
             "hunks_accounted": proof.hunks_accounted,
             "verdicts_agree": proof.verdicts_agree,
         },
+        "forecast": transition.forecast is not None,
+        "outlook": _outlook(comparison, transition),
+    }
+
+
+def _outlook(comparison: Comparison, transition: Transition) -> dict[str, Any] | None:
+    """What a forecast tells beyond the fates."""
+    if transition.forecast is None:
+        return None
+    fates = _verdicts_of(comparison, transition.start, comparison.fates)
+    counts = Counter(outcome(worst(verdicts)) for verdicts in fates)
+    return {
+        "counts": {word: counts[word] for word in OUTCOMES},
+        "missing": transition.forecast.missing or None,
+        "commits": [
+            {
+                "kind": one.kind,
+                "commit": one.commit,
+                "subject": one.subject,
+                "tag": one.tag or None,
+                "hunks": list(one.hunks),
+            }
+            for one in transition.forecast.commits
+        ],
     }
 
 
@@ -230,7 +257,7 @@ def _counts(comparison: Comparison, transition: Transition) -> dict[str, Any]:
 
 
 def _verdicts_of(comparison: Comparison, index: int, verdicts: Verdicts) -> list[tuple[Verdict, ...]]:
-    """The verdicts of each hunk of a patchset; a forecast has one patchset fewer than releases."""
+    """The verdicts of each hunk of a patchset; none where a release has no patchset."""
     if index >= len(comparison.patchsets):
         return []
     found = (verdicts.get(hunk.id, ()) for hunk in comparison.patchsets[index].hunks)

@@ -56,6 +56,11 @@ def head(
     lookup: Lookup, files: Sequence[FileDiff], sweeps: Sweeps, view: View, *, brief: bool = True
 ) -> Iterator[bytes]:
     """The head of one transition; `brief` cuts long lists, except of what was lost or misplaced."""
+    if lookup.transition.forecast is not None:
+        from git_metadiff.render.forecast import forecast_head
+
+        yield from forecast_head(lookup, view, brief=brief)
+        return
     sides = lookup.sides(view)
     yield from _title(lookup, view)
     yield from _size(lookup, files, view)
@@ -68,7 +73,7 @@ def head(
     yield from _lost(lookup, sides, view, MOST if brief else None)
     yield from _look_first(lookup, files, sides, view, MOST if brief else None)
     yield from _sweeps(sweeps)
-    yield from _notices(lookup, view, MOST if brief else None)
+    yield from notices_of(lookup, view, MOST if brief else None)
     yield from _unplaced(lookup, view)
 
 
@@ -101,10 +106,10 @@ def _size(lookup: Lookup, files: Sequence[FileDiff], view: View) -> Iterator[byt
         yield line(f"interdiff   {plural(len(files), 'file')}, +{added} -{removed}{tail}")
     else:
         yield line(f"interdiff empty{within}: downstream itself changed nothing{' there' if view.limit_text else ''}")
-    yield from _collisions(lookup, view)
+    yield from collisions_line(lookup, view)
 
 
-def _collisions(lookup: Lookup, view: View) -> Iterator[bytes]:
+def collisions_line(lookup: Lookup, view: View) -> Iterator[bytes]:
     """How many there are: what did not change stands on code that did."""
     if lookup.same_release:
         return
@@ -153,16 +158,16 @@ def _who(lookup: Lookup, sides: Sides, view: View) -> Iterator[bytes]:
 
 def _lost(lookup: Lookup, sides: Sides, view: View, most: int | None) -> Iterator[bytes]:
     """What may have gone wrong: misplaced first, each dropped change by name, then what is only to be looked at."""
-    yield from _named(MISPLACED, list(_misplaced(lookup, sides)), None, view, "warn")
-    yield from _named("dropped", list(_changes_of(lookup, sides[0], "dropped")), None, view, "warn")
+    yield from named(MISPLACED, list(_misplaced(lookup, sides)), None, view, "warn")
+    yield from named("dropped", list(_changes_of(lookup, sides[0], "dropped")), None, view, "warn")
     ambiguous = [*_changes_of(lookup, sides[0], "ambiguous"), *_changes_of(lookup, sides[1], "ambiguous")]
-    yield from _named("ambiguous", ambiguous, most, view, "warn")
-    yield from _named("orphaned", list(_changes_of(lookup, sides[0], "orphaned")), most, view, "")
+    yield from named("ambiguous", ambiguous, most, view, "warn")
+    yield from named("orphaned", list(_changes_of(lookup, sides[0], "orphaned")), most, view, "")
     if most is None:
-        yield from _named("absorbed", list(_changes_of(lookup, sides[0], "absorbed")), most, view, "")
+        yield from named("absorbed", list(_changes_of(lookup, sides[0], "absorbed")), most, view, "")
 
 
-def _named(title: str, items: list[Item], most: int | None, view: View, slot: str) -> Iterator[bytes]:
+def named(title: str, items: list[Item], most: int | None, view: View, slot: str) -> Iterator[bytes]:
     """A list; what several items have in common as their reason is said once, above them."""
     if not items:
         return
@@ -213,14 +218,14 @@ def _changes_of(lookup: Lookup, hunks: Iterable[Hunk], word: str) -> Iterator[It
     for hunk in hunks:
         for at, verdict in enumerate(lookup.changes[hunk.id]):
             if verdict.word == word:
-                said = _first_line(hunk.changes[at]) or hunk.essence or hunk.kind
+                said = first_line(hunk.changes[at]) or hunk.essence or hunk.kind
                 why = verdict.text or verdict.reason or ""
                 if word == "ambiguous" and (rivals := [partner.id for _, partner in lookup.partners(hunk.id)]):
                     why = f"{why}; candidates: {', '.join(rivals)}".removeprefix("; ")
                 yield Item(f"{lookup.place(hunk, at)}   {hunk.id}", why, lookup.patch_name(hunk), said)
 
 
-def _first_line(change: Change) -> str:
+def first_line(change: Change) -> str:
     """The first line of a change that says anything, with its sign and single blanks."""
     signed = [("-", text) for text in change.removed] + [("+", text) for text in change.added]
     said = ((sign, " ".join(readable(text).split())) for sign, text in signed)
@@ -264,16 +269,15 @@ def _sweeps(sweeps: Sweeps) -> Iterator[bytes]:
         yield line(f"sweep  {readable(old)} -> {readable(new)}   {where}")
 
 
-def _notices(lookup: Lookup, view: View, most: int | None) -> Iterator[bytes]:
+def notices_of(lookup: Lookup, view: View, most: int | None) -> Iterator[bytes]:
+    """What is odd about the inputs."""
     for index, patchset in ((lookup.transition.start, lookup.old), (lookup.transition.stop, lookup.new)):
         for kind in dict.fromkeys(notice.kind for notice in patchset.notices):
             notices = [notice for notice in patchset.notices if notice.kind == kind]
             # What is left out of the comparison is always named, whole.
             limit = None if kind in ("stub", "rejected") else most
             slot = "warn" if kind in ("stub", "rejected", "fuzz") else ""
-            yield from _named(
-                f"{alias(index)} {kind}", [Item(_notice(notice)) for notice in notices], limit, view, slot
-            )
+            yield from named(f"{alias(index)} {kind}", [Item(_notice(notice)) for notice in notices], limit, view, slot)
 
 
 def _notice(notice: Notice) -> str:

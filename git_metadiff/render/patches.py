@@ -46,12 +46,14 @@ def series(comparison: Comparison, view: View) -> Iterator[bytes]:
 
 
 def _transition(lookup: Lookup, view: View) -> Iterator[bytes]:
-    counts = f"{len(lookup.old.patches)} -> {len(lookup.new.patches)} patches"
+    forecast = lookup.transition.forecast is not None  # its patchset is implied: what is carried, as one patch
+    olds, news = len(lookup.old.patches), len(lookup.new.patches)
+    counts = f"forecast, {olds} {'patch' if olds == 1 else 'patches'}" if forecast else f"{olds} -> {news} patches"
     yield line(f"{ink(view, 'meta', lookup.names())}   {counts}   {certificate(lookup, view)}")
     edges = [edge for edge in lookup.comparison.patch_edges if edge.release == lookup.transition.start]
     rows = rows_of(lookup, edges)
     _share_out(lookup, rows, view)
-    rows = [row for row in rows if _wanted(row, view)]
+    rows = [row for row in rows if _wanted(row, view) and not (forecast and row.news)]
     old_width = max([3, *(len(_numbers(row.olds)) for row in rows)])
     new_width = max([3, *(len(_numbers(row.news)) for row in rows)])
     yield line(f" {'old':>{old_width}}  {'new':>{new_width}}")

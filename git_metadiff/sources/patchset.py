@@ -222,11 +222,20 @@ def count(number: int, word: str) -> str:
 
 
 def check_counts(releases: Sequence[str], patchsets: Sequence[str]) -> None:
-    """One patchset a release, or several on one release."""
+    """One patchset a release, or several on one release; one patchset fewer than releases is a forecast."""
     if len(releases) == 1 and len(patchsets) >= 2:
         return
-    if len(releases) < 2 or len(patchsets) != len(releases):
+    if len(releases) < 2 or len(patchsets) not in (len(releases), len(releases) - 1):
         raise MetadiffError(
             f"{count(len(releases), 'release')} and {count(len(patchsets), 'patchset')} do not pair up",
-            "give one patchset for each of two or more releases, or several patchsets for one release",
+            "give one patchset for each of two or more releases (one fewer: a forecast), or several for one release",
+        )
+
+
+def check_further(releases: Sequence[str], patchsets: Sequence[str]) -> None:
+    """One patchset for each release that is appended; none for the last one is a forecast."""
+    if not releases or len(patchsets) not in (len(releases), len(releases) - 1):
+        raise MetadiffError(
+            f"{count(len(releases), 'further release')} and {count(len(patchsets), 'patchset')} do not pair up",
+            "give one patchset for each release behind --append (one fewer: a forecast)",
         )
