@@ -326,6 +326,17 @@ def test_readme_shows_what_is_printed(metadiff: Metadiff, tmp_path: Path) -> Non
 
 def test_the_public_function_stays_callable() -> None:
     """The module of the same name takes its place in the package when it is imported."""
-    code = "import git_metadiff as m; first = m.compare; import git_metadiff.compare as c; m.compare(None, [], [], name='a b')"
+    code = "import git_metadiff as m; m.compare; import git_metadiff.compare; m.compare(None, [], [], name='a b')"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "MetadiffError" in result.stderr
+
+
+def test_stubs_are_named_whatever_the_view(tmp_path: Path, metadiff: Metadiff) -> None:
+    (tmp_path / "u").mkdir()
+    (tmp_path / "u" / "t").write_text("x\n")
+    text = "--- a/t\n+++ b/t\n@@ -1 +1,2 @@\n x\n+y\nBinary files a/bin and b/bin differ\n"
+    for name in ("p1", "p2"):
+        (tmp_path / name).write_text(text)
+    for view, told in (("--stat", 2), ("--json", 2), ("--summary", 0), ("--quiet", 0)):
+        result = metadiff("u", "u", "--patches", "p1", "p2", view, cwd=tmp_path)
+        assert (result.returncode, result.stderr.count(b"note: ")) == (0, told), view

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from git_metadiff.trace import Trace
 
 
+#: Notices of what is no part of the comparison.
+LEFT_OUT = ("stub", "rejected")
+
+
 def is_alone(invocation: Invocation) -> bool:
     """Whether two patchsets or more were given, and no release: then they are compared by their text."""
     return not invocation.words and len(invocation.patchsets) > 1
@@ -40,10 +44,25 @@ def compare_patchsets(invocation: Invocation, environ: Mapping[str, str]) -> int
     with Progress(environ, wanted=not quiet) as progress:
         comparison = make(invocation, place, environ, cwd, progress)
     if not quiet:
+        tell_left_out(comparison, invocation)
         show(comparison, invocation, trace, place, environ)
     asked = {"--quiet", "--exit-code"} & invocation.flags
     differs = asked and is_different(comparison, wanted if invocation.paths else None)
     return EXIT_DIFFERENT if differs else EXIT_OK
+
+
+def tell_left_out(comparison: Comparison, invocation: Invocation) -> None:
+    """Name on standard error what the comparison had to leave out, where the view that was asked for does not."""
+    views = invocation.views()
+    if "--json" not in invocation.flags and (not views or "--summary" in views):
+        return
+    left_out = [
+        f"note: {notice.text}\n"
+        for patchset in comparison.patchsets
+        for notice in patchset.notices
+        if notice.kind in LEFT_OUT
+    ]
+    write_all("".join(left_out).encode("utf-8", "surrogateescape"), descriptor=2)
 
 
 def make(invocation: Invocation, place: Place, environ: Mapping[str, str], cwd: Path, progress: Progress) -> Comparison:
