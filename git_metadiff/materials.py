@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -48,6 +49,10 @@ def line_maps(scratch: Scratch, trees: Trees, ported: Port, sources: dict[bytes,
     return maps
 
 
+#: Names of copies that are kept beside a rewritten file; no code lives there.
+COPY_KEPT = re.compile(rb"(?:[.~_-](?:old|orig|bak|save|rej)|~)$", re.IGNORECASE)
+
+
 class Others:
     """Files of U2 that upstream changed or added, likely homes of code that it moved first."""
 
@@ -62,7 +67,11 @@ class Others:
         """Name and content, new files first, then the neighbours of `near`; to be consumed to the end."""
         old, new = self._trees.u1, self._trees.u2
         folders = {path.rpartition(b"/")[0] for path in near}
-        changed = [path for path, entry in new.items() if is_text(entry[0]) and old.get(path) != entry]
+        changed = [
+            path
+            for path, entry in new.items()
+            if is_text(entry[0]) and old.get(path) != entry and not COPY_KEPT.search(path)
+        ]
         changed.sort(key=lambda path: (path in old, path.rpartition(b"/")[0] not in folders, path))
         paths = changed[: self.MOST]
         yield from zip(paths, self._objects.read_many([new[path][1] for path in paths]), strict=True)
