@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -176,3 +177,13 @@ def metadiff(program: Path) -> Metadiff:
         return subprocess.run(command, input=stdin, capture_output=True, cwd=cwd, env=os.environ | environ, check=False)
 
     return start
+
+
+def make_story(path: Path) -> Repository:
+    """A repository with both releases of the fixture as tags; the older one is checked out."""
+    repository = Repository(path)
+    for tag in ("v4.3.3", "v4.2.7"):
+        repository.git("rm", "-rqf", "--ignore-unmatch", ".")
+        shutil.copytree(ROOT / "fixtures" / "xen-boot-crash" / tag.replace("v", "upstream-"), path, dirs_exist_ok=True)
+        repository.commit({}, tag, tag=tag)
+    return repository

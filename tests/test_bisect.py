@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from git_metadiff.render.bisect import suspects, suspects_document
 from git_metadiff.render.view import View
 from git_metadiff.store import open_store
 from git_metadiff.trace import canonical, parse_trace
-from tests.conftest import ROOT, Metadiff, Repository
+from tests.conftest import ROOT, Metadiff, Repository, make_story
 
 STORY = ROOT / "fixtures" / "xen-boot-crash"
 TRACE = STORY / "trace.txt"
@@ -45,11 +44,7 @@ def story(made: Path) -> Repository:
     """A repository with both releases as tags, and their comparison stored."""
     if made.exists():
         return Repository(made)
-    repository = Repository(made)
-    for tag in ("v4.3.3", "v4.2.7"):
-        repository.git("rm", "-rqf", "--ignore-unmatch", ".")
-        shutil.copytree(STORY / tag.replace("v", "upstream-"), made, dirs_exist_ok=True)
-        repository.commit({}, tag, tag=tag)
+    repository = make_story(made)
     patchsets = [str(STORY / name) for name in ("p1.patch", "p2.patch")]
     compare(made / ".git", ["v4.2.7", "v4.3.3"], patchsets, environ=os.environ, cwd=made)
     return repository

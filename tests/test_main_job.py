@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -20,7 +19,7 @@ import jsonschema
 import pytest
 
 from git_metadiff.model import WORST_FIRST
-from tests.conftest import ROOT, Metadiff, Repository
+from tests.conftest import ROOT, Metadiff, Repository, make_story
 
 STORY = ROOT / "fixtures" / "xen-boot-crash"
 EXPECTED: dict[str, list[dict[str, Any]]] = json.loads((STORY / "expected.json").read_text())
@@ -44,12 +43,7 @@ def story(made: Path) -> Repository:
     """A repository with both releases as tags; the older one is checked out."""
     if made.exists():
         return Repository(made)
-    repository = Repository(made)
-    for tag in ("v4.3.3", "v4.2.7"):
-        repository.git("rm", "-rqf", "--ignore-unmatch", ".")
-        shutil.copytree(STORY / tag.replace("v", "upstream-"), made, dirs_exist_ok=True)
-        repository.commit({}, tag, tag=tag)
-    return repository
+    return make_story(made)
 
 
 @pytest.fixture(scope="module")

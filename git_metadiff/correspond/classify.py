@@ -59,9 +59,8 @@ def correspond(sides: Sides, upstream: Upstream, runs: list[OwnedRun]) -> tuple[
     """Run the stages. `runs` are the changed runs of the interdiff; they come back with all their owners."""
     match_exact(sides)
     match_places(sides)
-    match_equal(
-        sides
-    )  # before what is but alike: an equal text in another file is a better partner than a like one here
+    # An equal text in another file is a better partner than one here that is but alike.
+    match_equal(sides)
     match_nearby(sides)
     match_contents(sides)
     match_rewritten(*rewritten_by_upstream(sides, upstream))
