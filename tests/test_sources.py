@@ -27,6 +27,7 @@ from git_metadiff.sources import find_patchset, find_release
 from git_metadiff.sources.compressed import decompress
 from git_metadiff.sources.mail import read_mails, split_mails
 from git_metadiff.sources.patchset import PatchsetSource, check_counts
+from git_metadiff.sources.reverse import reverse_patch
 from tests.applying import (
     FILE,
     FULL,
@@ -785,15 +786,15 @@ def test_files_that_are_no_patch(world: World, tmp_path: Path, content: bytes, m
         ("one\n\n# two\ngone.patch -p1\n", "q/series:4: the patch gone.patch is not there"),
         ("one\nsub\n", "q/series:2: the patch sub is not there"),
         (f"{'x' * 5000}\n", "is not there"),
-        ("one -p1 -R\n", "q/series:1: one is to be applied in reverse"),
-        ("one --reverse", "q/series:1: one is to be applied in reverse"),
+        ("mode -p1 -R\n", "mode:1: renames, modes and binary content are not applied in reverse"),
         ("wide\n", "wide: this file is in UTF-16"),
         ("cut.gz\n", "cut.gz: damaged compressed file"),
     ],
 )
 def test_bad_series(world: World, tmp_path: Path, series: str, message: str) -> None:
     (tmp_path / "q" / "sub").mkdir(parents=True)
-    contents = {"one": world.patch(0, 1), "wide": b"\xff\xfe-\0", "cut.gz": gzip.compress(b"x" * 99)[:-9]}
+    mode = b"diff --git a/x b/x\nold mode 100644\nnew mode 100755\n"
+    contents = {"one": world.patch(0, 1), "mode": mode, "wide": b"\xff\xfe-\0", "cut.gz": gzip.compress(b"x" * 99)[:-9]}
     for name, data in {**contents, "series": series.encode()}.items():
         (tmp_path / "q" / name).write_bytes(data)
     assert message in refused(world, "q", tmp_path).message
@@ -908,3 +909,61 @@ def test_keys_tell_patchsets_apart() -> None:
     ]
     assert len({PatchsetSource("p", texts).key for texts in sources}) == len(sources)
     assert PatchsetSource("p", sources[0]).key == PatchsetSource("q", sources[0]).key
+
+
+REVERSED = b"""diff --git a/new b/new
+new file mode 100644
+index 1111111..2222222
+--- /dev/null
++++ b/new
+@@ -0,0 +1,2 @@
++one
++two
+\\ No newline at end of file
+--- a/plain.orig\t2026-01-01 00:00:00
++++ b/plain\t2026-01-02 00:00:00
+@@ -1,3 +2,4 @@ name
+ a
+-b
++c
++d
+
+"""
+
+
+def test_reverse_patch_by_text() -> None:
+    """Both sides of every header and every sign are swapped, and twice is the same again."""
+    turned = reverse_patch(REVERSED, "p")
+    assert (
+        b"deleted file mode 100644\nindex 2222222..1111111\n--- b/new\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-one\n" in turned
+    )
+    assert b"--- b/plain\t2026-01-02 00:00:00\n+++ a/plain.orig\t2026-01-01 00:00:00\n@@ -2,4 +1,3 @@ name\n" in turned
+    assert turned.endswith(b" a\n+b\n-c\n-d\n\n")
+    assert reverse_patch(turned, "p") == REVERSED
+
+
+@settings(max_examples=25, deadline=None, database=None)
+@given(st.lists(st.sampled_from("abc"), max_size=12), st.lists(st.sampled_from("abc"), max_size=12), st.booleans())
+def test_a_series_may_take_a_patch_out_again(world: World, old: list[str], new: list[str], cut: bool) -> None:
+    """`-R`: applied to what it makes, a patch gives back what it was made from, as `git apply -R` has it."""
+    end = "" if cut else "\n"
+    contents = [("\n".join(lines) + end if lines else "").encode() for lines in (old, new)]
+    if not all(contents) or contents[0] == contents[1]:
+        return
+    for number, content in enumerate(contents):
+        world.commit(f"turn{number}", {b"f": (FILE, content)})
+    data = world.user.run("diff-tree", "-p", *FULL, "turn0", "turn1")
+    trees = [world.user.text("rev-parse", f"turn{number}^{{tree}}") for number in (0, 1)]
+    turned = PatchText("p", reverse_patch(data, "p"), 1)
+    assert world.bench.apply(trees[1], turned).tree == trees[0]
+
+
+def test_options_of_a_series(world: World, tmp_path: Path) -> None:
+    plain = b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
+    quilt(tmp_path, {"one": plain, "two -R -p0": plain, "three -p2 --reverse": plain})
+    texts = world.find(tmp_path).texts
+    assert [(text.data, text.strip) for text in texts] == [
+        (plain, 1),
+        (reverse_patch(plain, "x"), 0),
+        (reverse_patch(plain, "x"), 2),
+    ]

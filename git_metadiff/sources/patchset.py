@@ -15,9 +15,12 @@ from git_metadiff.sources.compressed import decompress
 from git_metadiff.sources.folder import DiskFolder, Folder, TreeFolder, inner_path, is_there, read_file
 from git_metadiff.sources.mail import DIFF, is_mail, read_mails
 from git_metadiff.sources.range import read_range
+from git_metadiff.sources.reverse import reverse_patch
 
 #: Files that are read where a folder holds no series.
 PATCH_NAME = re.compile(r".*\.(?:patch|diff|mbox|eml)(?:\.(?:gz|xz|bz2|zst))?", re.DOTALL)
+#: What an entry of a series says where its patch is to be taken out again.
+REVERSE = frozenset(("-R", "--reverse"))
 SERIES_NAME = re.compile(r".*series(?:\.conf)?", re.DOTALL)
 
 
@@ -198,22 +201,17 @@ def read_series(data: bytes, folder: Folder, name: str) -> list[PatchText]:
                 f"{name}:{number}: the patch {words[0]} is not there",
                 "the series file names a patch that its folder does not hold",
             )
-        level = series_level(words[1:], f"{name}:{number}: {words[0]}")
-        texts.append(PatchText(words[0], plain(content, words[0]), level))
+        text = plain(content, words[0])
+        if not REVERSE.isdisjoint(words[1:]):
+            text = reverse_patch(text, words[0])
+        texts.append(PatchText(words[0], text, series_level(words[1:])))
     return texts
 
 
-def series_level(options: Sequence[str], where: str) -> int:
+def series_level(options: Sequence[str]) -> int:
     """The patch level that an entry of a series asks for; `-pab` is quilt's word for -p1 with names a/ and b/."""
-    level = 1
-    for word in options:
-        if match := re.fullmatch(r"-p(\d+|ab)", word):
-            level = 1 if match[1] == "ab" else int(match[1])
-        elif word in ("-R", "--reverse"):
-            raise MetadiffError(
-                f"{where} is to be applied in reverse", "refresh it with quilt so that it applies forward"
-            )
-    return level
+    levels = [match[1] for word in options if (match := re.fullmatch(r"-p(\d+|ab)", word))]
+    return 1 if not levels or levels[-1] == "ab" else int(levels[-1])
 
 
 def count(number: int, word: str) -> str:
