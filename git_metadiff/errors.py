@@ -23,6 +23,10 @@ class MetadiffError(Exception):
         self.hint = hint
         self.status = status
 
+    def __reduce__(self) -> tuple[type[MetadiffError], tuple[str, str, int]]:
+        """How it passes from one process to another."""
+        return MetadiffError, (self.message, self.hint, self.status)
+
 
 class UsageError(MetadiffError):
     """A command line that cannot be understood (exit 129)."""

@@ -14,7 +14,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from git_metadiff.apply import Applied
 from git_metadiff.git import EPOCH, FastImport, modify
 from git_metadiff.model import Patch
 
@@ -43,10 +42,10 @@ def write_upstream(writer: FastImport, names: Sequence[str], trees: Sequence[str
     return marks
 
 
-def write_series(writer: FastImport, upstream: str, applied: Applied) -> str:
-    """One commit a patch on top of its release; the mark of the tip."""
+def write_series(writer: FastImport, upstream: str, patches: Sequence[Patch], steps: Sequence[list[bytes]]) -> str:
+    """One commit a patch on top of its release; the mark of the tip. `steps` are the fast-import lines of each."""
     tip = upstream
-    for patch, lines in zip(applied.patches, applied.steps, strict=True):
+    for patch, lines in zip(patches, steps, strict=True):
         tip = writer.commit(WORK_REF + "-series", patch_message(patch), [tip], lines, author=clean_author(patch.author))
     return tip
 
@@ -73,10 +72,12 @@ def patch_message(patch: Patch) -> bytes:
     return b"\n\n".join(parts) + b"\n"
 
 
-def write_downstream(writer: FastImport, before: str | None, tip: str, base: str, applied: Applied, name: str) -> str:
+def write_downstream(
+    writer: FastImport, before: str | None, tip: str, base: str, steps: Sequence[list[bytes]], name: str
+) -> str:
     """Dn: the tree after the whole patchset, on top of D(n-1) and the tip of its series. `base` is the tree of Un."""
     parents = [tip] if before is None else [before, tip]
-    lines = [line for step in applied.steps for line in step] if before is not None else []
+    lines = [line for step in steps for line in step] if before is not None else []
     tree = base if before is not None else None
     return writer.commit(
         WORK_REF + "-downstream", f"{name}\n".encode("utf-8", "surrogateescape"), parents, lines, tree=tree

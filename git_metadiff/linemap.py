@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
@@ -116,6 +117,8 @@ IDENTITY = LineMap(())
 
 
 Pairs = Sequence[tuple[str, str]]
+#: A process of git's is not started for fewer than this.
+FEW_PAIRS = 100
 
 
 def diff_blocks(git: Git, pairs: Pairs, algorithm: str) -> list[list[Block] | None]:
@@ -124,13 +127,21 @@ def diff_blocks(git: Git, pairs: Pairs, algorithm: str) -> list[list[Block] | No
 
 
 def diff_many(git: Git, batches: Sequence[Pairs], algorithm: str) -> list[list[list[Block] | None]]:
-    """The blocks of several batches of pairs, all batches at the same time.
+    """The blocks of several batches of pairs, all batches at the same time, large ones in parts.
 
     The pairs become two flat trees whose names are numbers, so that no path needs quoting and renames need no search.
     """
-    with ThreadPoolExecutor(len(batches)) as pool:
-        texts = list(pool.map(lambda pairs: diff_text(git, pairs, algorithm) if pairs else b"", batches))
-    return [read_blocks(text, len(pairs)) for text, pairs in zip(texts, batches, strict=True)]
+    parts = [part for pairs in batches for part in split_pairs(pairs, git.processes)]
+    with ThreadPoolExecutor(max(1, len(parts))) as pool:
+        texts = pool.map(lambda pairs: diff_text(git, pairs, algorithm) if pairs else b"", parts)
+        found = iter([read_blocks(text, len(pairs)) for text, pairs in zip(texts, parts, strict=True)])
+    return [[blocks for _ in split_pairs(pairs, git.processes) for blocks in next(found)] for pairs in batches]
+
+
+def split_pairs(pairs: Pairs, count: int) -> list[Pairs]:
+    """Some pairs in `count` parts, or in fewer where they are too few to be worth it."""
+    count = max(1, min(count, len(pairs) // FEW_PAIRS))
+    return [pairs[len(pairs) * at // count : len(pairs) * (at + 1) // count] for at in range(count)]
 
 
 def diff_text(git: Git, pairs: Pairs, algorithm: str) -> bytes:
@@ -175,7 +186,7 @@ def find_renames(
         return {}
     trees = []
     for side, files in (("old", gone), ("new", come)):
-        index = git.git_dir / f"index-{name}-{side}"
+        index = git.git_dir / f"index-{name}-{side}-{os.getpid()}"
         lines = [b"%s %s\t%s\0" % (mode.encode(), oid.encode(), path) for path, (mode, oid) in files.items()]
         git.run("update-index", "-z", "--index-info", stdin=b"".join(lines), index=index)
         trees.append(git.text("write-tree", "--missing-ok", index=index))

@@ -97,7 +97,9 @@ class Bench:
         entries = {path: (mode, ids.get(oid, oid)) for path, (mode, oid) in applied.tree.items()}
         found = self.tree_of(entries)
         start = self.writer.commit("refs/heads/u", b"u\n", [], [], tree=tree if base else "")
-        self.promised.append((self.writer.ids([history.write_series(self.writer, start, applied)])[0], found))
+        self.promised.append(
+            (self.writer.ids([history.write_series(self.writer, start, applied.patches, applied.steps)])[0], found)
+        )
         return Result(found, entries, applied)
 
     def git_apply(self, tree: str, patch: bytes, *options: str) -> str | None:

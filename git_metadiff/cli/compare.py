@@ -78,6 +78,7 @@ def make(invocation: Invocation, place: Place, environ: Mapping[str, str], cwd: 
         strip=invocation.number("--strip"),
         partial="--partial" in invocation.flags,
         diff_only="--diff-only" in invocation.flags,
+        jobs=invocation.number("--jobs"),
         environ=environ,
         cwd=cwd,
         progress=progress,

@@ -134,6 +134,16 @@ OPTIONS = (
         "which, and a header that names an upstream commit tells that upstream took the patch in. For measuring.",
     ),
     Option(
+        "--jobs",
+        "how many processes may work at the same time (default: one a processor, at most 4)",
+        short="-j",
+        kind=VALUE,
+        value="n",
+        group=INPUT,
+        manual="The steps of a chain are shared out first, then the files of a step. Each process holds its part of "
+        "the chain in memory. The result is the same, byte for byte, whatever the number.",
+    ),
+    Option(
         "--name",
         "the name of the comparison (default: default; later: the last one made here)",
         kind=VALUE,

@@ -120,8 +120,9 @@ class Scan:
     def take_option(self, argument: str) -> None:
         """Understand one option."""
         name, equals, value = argument.partition("=")
-        if argument.startswith("-U") and len(argument) > len("-U"):
-            name, equals, value = "-U", "=", argument[2:]
+        short = None if argument.startswith("--") or len(argument) == len("-U") else find(argument[:2])
+        if short is not None and short.kind == VALUE:
+            name, equals, value = argument[:2], "=", argument[2:]
         option = find(name) or unknown(name)
         if option.kind == MANY:
             self.take_list(option, [value] if equals else [])
@@ -291,6 +292,7 @@ def check_append(invocation: Invocation, scan: Scan) -> Invocation:
         hint = "git metadiff --append <release>... --patches <patchset>...: the releases before are stored"
         raise UsageError(f"--append does not go with {what}", hint)
     check_json(invocation)
+    check_jobs(invocation)
     taken = tuple(word for one in scan.lists for word in one)
     flags = invocation.flags | {"--append"}
     return invocation._replace(words=tuple(scan.appended), patchsets=taken, flags=flags)
@@ -302,10 +304,17 @@ def check_json(invocation: Invocation) -> None:
         raise UsageError(f"--json does not go with {invocation.views()[0]}", "ask for one of them")
 
 
+def check_jobs(invocation: Invocation) -> None:
+    """Check that there is at least one process to do the work."""
+    if invocation.number("--jobs") == 0:
+        raise UsageError("option --jobs wants at least 1", SEE_HELP)
+
+
 def check_main(invocation: Invocation) -> Invocation:
     """Check what the main job was given; whether the numbers of releases and patchsets match, the engine sees to."""
     releases, patchsets = len(invocation.words), len(invocation.patchsets)
     check_json(invocation)
+    check_jobs(invocation)
     if not patchsets:
         if not releases:
             raise UsageError("no releases and no patchsets given", SEE_HELP)

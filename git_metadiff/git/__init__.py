@@ -17,7 +17,7 @@ from git_metadiff.git.process import Git, check_git_version
 from git_metadiff.git.refs import broken_refs, remove_broken, update_refs
 from git_metadiff.git.scratch import ALIVE, MOVING, SCRATCH_PREFIX, Scratch
 from git_metadiff.git.settings import EPOCH
-from git_metadiff.git.signals import uninterrupted
+from git_metadiff.git.signals import interruptible, uninterrupted
 from git_metadiff.git.user import start_pager, user_pager, user_settings
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "check_git_version",
     "config_line",
     "delete",
+    "interruptible",
     "make_bare",
     "modify",
     "remove_broken",

@@ -22,7 +22,7 @@ class Git:
     """git in one repository, sealed from every setting outside it.
 
     `git_dir` is the repository's own folder (of a linked worktree: the worktree's), `environ` the environment that
-    its processes start from.
+    its processes start from; large pieces of work may be shared by `processes` of them.
     """
 
     def __init__(self, git_dir: Path, environ: Mapping[str, str]) -> None:
@@ -30,6 +30,7 @@ class Git:
         self.outer = environ
         self.environ = sealed_environment(environ)
         self.environ["GIT_DIR"] = str(self.git_dir)
+        self.processes = 1  # how many may share a large piece of work
         self._common_dir: Path | None = None
         self._object_format: str | None = None
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from git_metadiff.git.borrowing import Borrowing
+from git_metadiff.git.borrowing import Borrowing, alternate
 from git_metadiff.git.failures import write_failed
 from git_metadiff.git.files import remove_folder
 from git_metadiff.git.process import Git
@@ -45,8 +45,27 @@ class Scratch(Borrowing):
         super().lay_out()
 
     def index(self, name: str) -> Path:
-        """The path of a temporary index of that name."""
-        return self.git_dir / f"index-{name}"
+        """The path of a temporary index of that name, of this process alone."""
+        return self.git_dir / f"index-{name}-{os.getpid()}"
+
+    def share_out(self, count: int) -> list[Path]:
+        """Folders of objects, one for each process that writes: two of them may make the very same pack.
+
+        All of them are read from here, and each of them sees what is here.
+        """
+        objects = self.git_dir / "objects"
+        outside = (objects / "info" / "alternates").read_bytes()
+        folders = [self.git_dir / f"objects-{number}" for number in range(count)]
+        for folder in folders:
+            (folder / "info").mkdir(parents=True)
+            (folder / "pack").mkdir()
+            (folder / "info" / "alternates").write_bytes(alternate(objects) + outside)
+        (objects / "info" / "alternates").write_bytes(outside + b"".join(map(alternate, folders)))
+        return folders
+
+    def write_into(self, folder: Path) -> None:
+        """From now on, in this process, write objects into one of the folders of `share_out`."""
+        self.environ["GIT_OBJECT_DIRECTORY"] = str(folder)
 
     def publish(
         self, updates: Mapping[str, tuple[str | None, str | None]] | None = None, there: Iterable[str] = ()
@@ -77,7 +96,7 @@ class Scratch(Borrowing):
 
     def _fetched(self) -> list[Path]:
         """The packs that came from a remote."""
-        return [mark.with_suffix(".pack") for mark in (self.git_dir / "objects" / "pack").glob("pack-*.promisor")]
+        return [mark.with_suffix(".pack") for mark in self.git_dir.glob("objects*/pack/pack-*.promisor")]
 
     def _made(self, tips: Sequence[str], there: Iterable[str]) -> list[Path]:
         """One pack of what `tips` need beyond what is `there`; without tips, all packs as they are.
@@ -87,7 +106,7 @@ class Scratch(Borrowing):
         comparisons of other names do not count as there: they may be forgotten while we are at it.
         """
         if not tips:
-            return sorted(set((self.git_dir / "objects" / "pack").glob("pack-*.pack")) - set(self._fetched()))
+            return sorted(set(self.git_dir.glob("objects*/pack/pack-*.pack")) - set(self._fetched()))
         wanted = "\n".join([*tips, *(f"^{name}" for name in dict.fromkeys(there)), ""])
         options = ("-q", "--revs", "--non-empty", "--window=0", "--delta-base-offset", "--missing=allow-promisor")
         name = self.text("pack-objects", *options, str(self.git_dir / "pack"), stdin=wanted.encode())

@@ -22,6 +22,16 @@ def uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Let signals through again, in a process that was started while they were held back."""
+    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def pass_on(status: int) -> None:
     """End as a git process did that was interrupted: such a signal was meant for the whole group, so for us too."""
     if status == -signal.SIGINT:

@@ -12,6 +12,7 @@ complete -c git -n $seen -l append -r -F -d 'continue the stored comparison by t
 complete -c git -n $seen -l strip -x -d 'the patch level: path components to take off names in patches'
 complete -c git -n $seen -l partial -d 'leave out hunks that do not apply, and list them, instead of failing'
 complete -c git -n $seen -l diff-only -d 'match patches by what they change alone, not by names and messages'
+complete -c git -n $seen -s j -l jobs -x -d 'how many processes may work at the same time (default: one a processor, at most 4)'
 complete -c git -n $seen -l name -x -d 'the name of the comparison (default: default; later: the last one made here)'
 complete -c git -n $seen -s p -l patch -d 'the interdiff alone, as a patch that applies to the ported tree'
 complete -c git -n $seen -l stat -d 'the files of the interdiff with their added and removed lines'
