@@ -36,6 +36,15 @@ def step_of(edge: Edge, release: dict[str, int]) -> int:
     return min(release[edge.a], release[edge.b])
 
 
+def edges_by_step(comparison: Comparison) -> list[list[Edge]]:
+    """The edges of every transition."""
+    release = {hunk.id: hunk.release for hunk in comparison.hunks()}
+    found: list[list[Edge]] = [[] for _ in comparison.transitions]
+    for edge in comparison.edges:
+        found[step_of(edge, release)].append(edge)
+    return found
+
+
 def join_chains(before: Comparison, after: Comparison) -> Comparison:
     """A stored comparison and what follows it: `after` has all releases, and begins with the last stored patchset."""
     return replace(

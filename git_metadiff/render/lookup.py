@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 
+from git_metadiff.chain import edges_by_step
 from git_metadiff.model import (
     WORST_FIRST,
     Collision,
@@ -28,10 +30,11 @@ MISPLACED = "misplaced"
 class Lookup:
     """One transition with its two patchsets, and indexes over them.
 
-    Verdicts are those of this transition: fates of the earlier patchset's hunks, origins of the later one's.
+    Verdicts are those of this transition: fates of the earlier patchset's hunks, origins of the later one's. `edges`
+    are those of the transition, where they are at hand.
     """
 
-    def __init__(self, comparison: Comparison, transition: Transition) -> None:
+    def __init__(self, comparison: Comparison, transition: Transition, edges: Sequence[Edge] | None = None) -> None:
         self.comparison = comparison
         self.transition = transition
         self.old = _patchset(comparison, transition.start)
@@ -50,7 +53,7 @@ class Lookup:
         self._numbers = {**_numbers(self.old), **_numbers(self.new)}
         self._lines_after: dict[str, int] = {}
         self._edges: dict[str, list[Edge]] = defaultdict(list)
-        for edge in comparison.edges:
+        for edge in comparison.edges if edges is None else edges:
             if edge.a in self.hunks or edge.b in self.hunks:
                 self._edges[edge.a].append(edge)
                 self._edges[edge.b].append(edge)
@@ -167,7 +170,7 @@ class Lookup:
 
 def lookups(comparison: Comparison) -> list[Lookup]:
     """One index a transition."""
-    return [Lookup(comparison, transition) for transition in comparison.transitions]
+    return list(map(Lookup, repeat(comparison), comparison.transitions, edges_by_step(comparison)))
 
 
 def alias(index: int) -> str:
