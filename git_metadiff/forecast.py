@@ -26,6 +26,8 @@ from git_metadiff.sources import PatchsetSource
 
 #: The name of the implied patchset and of its one patch.
 NAME = "forecast"
+#: So many places that a change could take are named.
+MOST_PLACES = 5
 IN_PART = "; a part of it is carried"
 WITHIN = "it has no effect on the release: what it changes comes and goes within its patchset"
 CODE_MOVED = "; the new patchset has nothing there"
@@ -144,7 +146,17 @@ def fate_of(item: Item, kinds: Pairs) -> Verdict:
     if item.state != "unplaced":
         return Verdict("absorbed", None, None, "the new release already holds its effect")
     word = "ambiguous" if item.reason == "several-places" else "orphaned"
-    return Verdict(word, None, item.reason, REASONS.get(item.reason, item.reason) + IN_PART * bool(item.partners))
+    text = REASONS.get(item.reason, item.reason) + places_of(item) + IN_PART * bool(item.partners)
+    return Verdict(word, None, item.reason, text)
+
+
+def places_of(item: Item) -> str:
+    """Where a change could stand in the new release, if its context fits several places."""
+    if not item.places:
+        return ""
+    shown = ", ".join(str(at + 1) for at in item.places[:MOST_PLACES])
+    more = f" and {len(item.places) - MOST_PLACES} more" if len(item.places) > MOST_PLACES else ""
+    return f": lines {shown}{more}"
 
 
 def origin_of(item: Item, kinds: Pairs) -> Verdict:

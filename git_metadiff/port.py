@@ -52,6 +52,7 @@ class NetChange:
     y: int = 0
     sure: bool = True  # its place is certain: every line around it is still there
     p: int = 0  # its lines are `[p, p + d - c)` of P
+    places: tuple[int, ...] = ()  # unplaced for several places: the lines of U2 (0-based) at which it could stand
 
 
 @dataclass(slots=True)
@@ -401,6 +402,7 @@ class Placer:
                 return
             if places:
                 change.reason = "several-places"
+                change.places = tuple(at + len(head) for at in places)
                 return
 
     def _moved_here(self, at: int, size: int) -> bool:

@@ -272,6 +272,8 @@ def test_several_places_are_ambiguous(repository: Repository) -> None:
     repository.commit({"a.c": text([*fresh, *lines("x", 30)[:20], *lines("z", 30)])}, tag="v2")
     found = run(repository, "v1 v2", "../p1.patch")
     assert list(outcomes(found).values()) == [("ambiguous", "several-places")]
+    (verdict,) = next(iter(found.fates.values()))
+    assert verdict.text == "its context fits several places of the new release: lines 7, 15"
     assert ", 0 orphaned, 1 ambiguous " in shown(found)[0]
 
 

@@ -29,6 +29,9 @@ class Item:
     path: bytes  # name in P or D2
     state: str = "placed"  # of p1: `placed`, `absorbed`, `unplaced`
     reason: str = ""
+    places: tuple[
+        int, ...
+    ] = ()  # of p1, unplaced for several places: the lines of U2 (0-based) at which it could stand
     sure: bool = True  # of p1: its place in P is certain
     base: Range = (0, 0)  # lines of U1 that it takes out, or the gap it fills (side 0)
     place: Range = (0, 0)  # lines of U2 that it takes out, or the gap it fills, or about where it would
@@ -207,6 +210,7 @@ def net_item(item: Item, file: PortedFile, share: Share) -> None:
     item.place = (min(net.x for net in nets), max(net.y for net in nets)) if nets else file.map.region(*item.base)
     item.state = "unplaced" if "unplaced" in states else "placed" if "placed" in states or not nets else "absorbed"
     item.reason = next((net.reason for net in nets if net.state == "unplaced"), "")
+    item.places = next((net.places for net in nets if net.places), ())
     item.sure = all(net.sure for net in nets)
     item.ranges = p_ranges(file, share.ranges)
     for start, stop in share.removed:
