@@ -65,7 +65,13 @@ class Told:
         count = max(len(names), len(self.comparison.patchsets))
         names += names[-1:] * (count - len(names))
         times = Counter(names)
-        return [name if times[name] == 1 else f"{name}+{alias(at)}" for at, name in enumerate(names)]
+        labels = [name if times[name] == 1 else f"{name}+{alias(at)}" for at, name in enumerate(names)]
+        return [*labels[:-1], f"{labels[-1]} (forecast)"] if self.forecast else labels
+
+    @property
+    def forecast(self) -> bool:
+        """Whether the last patchset is only foreseen."""
+        return any(one.forecast is not None for one in self.comparison.transitions)
 
     def place(self, family: Family) -> tuple[bytes, int]:
         """Where its newest hunk stands, to sort families by."""
@@ -101,8 +107,9 @@ def show_families(told: Told, view: View) -> Iterator[bytes]:
 
 
 def _overview(told: Told, view: View) -> Iterator[bytes]:
-    count = len(told.comparison.patchsets)
-    title = f"{told.comparison.name}: {_families(len(told.families))} in {count} patchsets"
+    count = len(told.comparison.patchsets) - told.forecast
+    patchsets = f"{count} patchset" + "s" * (count != 1) + " and a forecast" * told.forecast
+    title = f"{told.comparison.name}: {_families(len(told.families))} in {patchsets}"
     yield line(ink(view, "meta", title))
     yield b"\n"
     yield from _table(told)

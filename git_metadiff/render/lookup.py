@@ -64,8 +64,10 @@ class Lookup:
         return self.old_release.tree == self.new_release.tree
 
     def names(self) -> str:
-        """`v1+p1 -> v2+p2`, or what two patchsets on one release are called."""
+        """`v1+p1 -> v2+p2`, what two patchsets on one release are called, or a forecast."""
         old, new = alias(self.transition.start), alias(self.transition.stop)
+        if self.transition.forecast is not None:
+            new = "forecast"
         if self.same_release:
             return f"{self.new_release.name}: {old} -> {new}"
         return f"{self.old_release.name}+{old} -> {self.new_release.name}+{new}"
