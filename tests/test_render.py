@@ -937,6 +937,22 @@ def test_trace_names_a_lost_hunk_and_takes_plain_frames() -> None:
     assert " #0 second+0x10  a.c  D  dropped  aa02 (p1 hunk 2)\n     D|+\tcheck_it();\n" in shown
 
 
+@pytest.mark.parametrize("symbol", ["SyS_seal", "sys_seal", "__x64_sys_seal", "__do_sys_seal", "SYSC_seal"])
+def test_trace_finds_a_system_call_by_every_name_of_it(symbol: str) -> None:
+    opener = b"SYSCALL_DEFINE2(seal, int, fd, int, how)"
+    both = ((b"a.c", opener, b"latch(fd);"), (b"b.c", b"int seal(void)", b"elsewhere();"))
+    form = b"diff --git a/%b b/%b\n--- a/%b\n+++ b/%b\n@@ -9,2 +9,3 @@ %b\n {\n+\t%b\n \tint at;\n"
+    upstream = b"".join(form % (path, path, path, path, section, line) for path, section, line in both)
+    built = Builder()
+    built.lone(make_hunk("b1", 1, b"a.c", b" {\n+\tguard(how);", 1, opener), Verdict("new", "downstream"))
+    built.lone(make_hunk("b2", 1, b"a.c", b" {\n+\tother();", 1, b"SYSCALL_DEFINE1(sealed, int, fd)"), Verdict("new"))
+    built.collisions = [Collision(b"a.c", b"SYSCALL_DEFINE2(seal)", ("upstream:0:a.c:9",), ("b1",))]
+    shown = text(render.trace(built.build(), [frame(symbol, 0)], View(), FakeReader({(U1, U2): upstream})))
+    assert "U|+\tlatch(fd);" in shown and "D|+\tguard(how);" in shown
+    assert " collision  U a.c SYSCALL_DEFINE2(seal)" in shown
+    assert "elsewhere" not in shown and "other" not in shown
+
+
 def test_trace_cuts_long_changes() -> None:
     many = b"\n".join(b"+l%d" % number for number in range(30))
     built = Builder()

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from git_metadiff.model import Comparison, Hunk
+from git_metadiff.model import Collision, Comparison, Hunk
 from git_metadiff.render.canary import build_line, faults_in_canary
-from git_metadiff.render.functions import changed_in
+from git_metadiff.render.functions import function_of, sections_of_lines, title_of
 from git_metadiff.render.gutter import guttered
 from git_metadiff.render.labels import inked
 from git_metadiff.render.lookup import Lookup, lookups
 from git_metadiff.render.paint import ink, line, plural, quoted, readable
 from git_metadiff.render.sections import read_sections
 from git_metadiff.render.view import Reader, View
-from git_metadiff.trace import Frame, Trace
+from git_metadiff.trace import Frame, Trace, canonical
 
 #: So many changed lines are shown a frame and side; `--all` shows all.
 MOST_LINES = 12
@@ -23,6 +24,10 @@ MOST_LINES = 12
 GONE = ("dropped", "orphaned", "absorbed", "ambiguous")
 #: So many hunks are named at a collision of which none is on the way of the stack.
 MOST_MET = 4
+#: What `canonical` puts before the name of a system call, and the macro that defines one in a source.
+CALLS = ((b"compat_sys_", b"COMPAT_SYSCALL_DEFINE"), (b"sys_", b"SYSCALL_DEFINE"))
+#: The numbers of arguments in the name of that macro.
+ARITIES = range(7)
 
 
 @dataclass(slots=True)
@@ -64,7 +69,36 @@ def _transition(lookup: Lookup, stack: Trace, view: View, reader: Reader) -> Ite
 
 
 def _name(frame: Frame) -> bytes:
-    return frame.function.encode("latin-1")
+    """The function of a frame under one name for all that it is called: `SyS_open` is `sys_open`."""
+    return _canonical(frame.function.encode("latin-1"))
+
+
+def _canonical(name: bytes) -> bytes:
+    return canonical(name.decode("latin-1")).encode("latin-1")
+
+
+@lru_cache(maxsize=1024)
+def _function(opener: bytes) -> bytes:
+    """The function that a line opens, under the name of `_name`; a macro is one only if it defines a system call."""
+    title = title_of(opener)
+    name = _canonical(title)
+    return function_of(opener) if name == title else name
+
+
+def _changed_in(section: bytes, body: Sequence[bytes]) -> Iterator[tuple[bytes, bytes, bool]]:
+    """For each removed and added line of a hunk: its function, the line, and whether it opens the function."""
+    for opener, text, opens in sections_of_lines(section, body):
+        if text[:1] in (b"+", b"-"):
+            yield _function(opener), text, opens
+
+
+def _spellings(names: set[bytes]) -> list[bytes]:
+    """What a text that has one of the functions `names` must hold: the name, or the macro that defines it."""
+    found = sorted(names)
+    for prefix, macro in CALLS:
+        calls = [name.removeprefix(prefix) for name in sorted(names) if name.startswith(prefix)]
+        found += [b"%b%d(%b" % (macro, number, call) for call in calls for number in ARITIES]
+    return found
 
 
 def _frame(frame: Frame) -> str:
@@ -127,12 +161,12 @@ def upstream_touches(lookup: Lookup, names: set[bytes], view: View, reader: Read
     if lookup.same_release:
         return found
     text = reader.diff(lookup.old_release.tree, lookup.new_release.tree, 3, False, ())
-    for file in read_sections(_naming(text, names)):
+    for file in read_sections(_naming(text, _spellings(names))):
         if not view.wanted(file.path):
             continue
         in_file: dict[bytes, Touch] = {}
         for hunk in file.hunks:
-            for name, changed, opens in changed_in(hunk.section, hunk.body):
+            for name, changed, opens in _changed_in(hunk.section, hunk.body):
                 if name in names:
                     _take(in_file.setdefault(name, Touch(file.path)), changed, opens)
         for name, touch in in_file.items():
@@ -148,8 +182,8 @@ def _take(touch: Touch, changed: bytes, opens: bool) -> None:
     touch.lines.append(changed)
 
 
-def _naming(text: bytes, names: set[bytes]) -> bytes:
-    """The files of a diff (of whole releases: 100 MB are possible, so nothing is copied) that name one of `names`."""
+def _naming(text: bytes, names: Sequence[bytes]) -> bytes:
+    """The files of a diff (of whole releases: 100 MB are possible, so nothing is copied) that hold one of `names`."""
     kept, at = [], 0
     while at < len(text):
         end = text.find(b"\ndiff --git ", at)
@@ -164,11 +198,12 @@ def downstream_touches(lookup: Lookup, names: set[bytes], view: View) -> Touches
     """The hunks that change a line of the functions `names`: the later patchset's, and those that are gone from it."""
     found: Touches = defaultdict(list)
     old, new = lookup.sides(view)
+    spellings = _spellings(names)
     for hunk in [*new, *(hunk for hunk in old if lookup.verdict(hunk.id).word in GONE)]:
-        if not any(name in text for name in names for text in (hunk.section, *hunk.body)):
+        if not any(name in text for name in spellings for text in (hunk.section, *hunk.body)):
             continue
         touches: dict[bytes, Touch] = {}
-        for name, changed, _ in changed_in(hunk.section, hunk.body):
+        for name, changed, _ in _changed_in(hunk.section, hunk.body):
             if name in names:
                 touches.setdefault(name, Touch(hunk.path, hunk=hunk)).lines.append(changed)
         for name, touch in touches.items():
@@ -178,15 +213,20 @@ def downstream_touches(lookup: Lookup, names: set[bytes], view: View) -> Touches
 
 def _met(lookup: Lookup, names: set[bytes], view: View) -> Iterator[bytes]:
     """The collisions on the way of the stack; of a new definition, with the hunks that are on the way too."""
-    mine = [one for one in lookup.collisions(view) if {one.section, one.definition} & names]
+    mine = [one for one in lookup.collisions(view) if _called(one) & names]
     for collision in sorted(mine, key=lambda one: one.definition is None):
         met = [lookup.hunks[name] for name in collision.hunks if name in lookup.hunks]
-        near = [hunk for hunk in met if any(name in names for name, _, _ in changed_in(hunk.section, hunk.body))]
+        near = [hunk for hunk in met if any(name in names for name, _, _ in _changed_in(hunk.section, hunk.body))]
         told = dict.fromkeys(f"{_where(lookup, hunk)} ({lookup.word(hunk)})" for hunk in near or met[:MOST_MET])
         more = len(met) - len(near or met[:MOST_MET])
         rest = f" and {plural(more, 'hunk')} more" if more else ""
         where = f"{quoted(collision.path)} {readable(collision.section or b'file scope')}"
         yield line(f" collision  U {where}  x  D {', '.join(told)}{rest}   (--collisions shows it)")
+
+
+def _called(collision: Collision) -> set[bytes]:
+    """The functions that a collision is about."""
+    return {_canonical(name) for name in (collision.section, collision.definition) if name is not None}
 
 
 def _where(lookup: Lookup, hunk: Hunk) -> str:
