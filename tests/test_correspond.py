@@ -230,6 +230,61 @@ def test_absorbed_elsewhere_in_its_function(run: Runner) -> None:
     assert [word for word, _, _ in fates(found)] == ["dropped", "dropped"]
 
 
+LONG_GUARD = [
+    "\tif (quota_of_holder(value) > quota_limit_of(value->holder, %d)) {",
+    '\t\tlog_refusal("quota of holder exceeded: %%%s", quota_of_holder(value));',
+    "\t\treturn -EDQUOT;",
+    "\t}",
+]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "fate"),
+    [
+        ([LONG_GUARD[0] % 8, "\t\t/* tell once */", LONG_GUARD[1] % "ld", *LONG_GUARD[2:]], "absorbed"),
+        (
+            [line.replace("quota_of_holder", "owner_of_holder") for line in (LONG_GUARD[0] % 4, *LONG_GUARD[2:])],
+            "dropped",
+        ),
+        ([LONG_GUARD[0] % 4, "\t\treturn;", "\t}"], "dropped"),
+    ],
+    ids=["refined", "other names", "less"],
+)
+def test_absorbed_as_upstream_has_refined_it(run: Runner, theirs: list[str], fate: str) -> None:
+    mine = [LONG_GUARD[0] % 4, LONG_GUARD[1] % "d", *LONG_GUARD[2:]]
+    body = ["\tstep_one(value);", "\tstep_two(value);"]
+    u1, d1 = {"a.c": function("one", *body)}, {"a.c": function("one", *body, *mine)}
+    u2 = {"a.c": function("one", *theirs, *body)}
+    found = run(u1, d1, u2, {"a.c": [*u2["a.c"], "int added;"]})
+    assert [word for word, _, _ in fates(found)] == [fate]
+
+
+def test_a_new_file_that_upstream_has_too(run: Runner) -> None:
+    """The very file, with another year in it, is absorbed; another one of the same name is in the way."""
+    kept, mine = function("kept"), ["/* Copyright 2022 */", *function("checks", *GUARD), *function("more", *GUARD)]
+    u1, d1 = {"a.c": kept}, {"a.c": kept, "n.c": mine}
+    for theirs, fate in (
+        (["/* Copyright 2025 */", *mine[1:]], ("absorbed", None, "refined")),
+        (function("other", "\tint mine;"), ("orphaned", None, "file-exists")),
+    ):
+        u2 = {"a.c": kept, "n.c": theirs}
+        assert fates(run(u1, d1, u2, {**u2, "a.c": [*kept, "int added;"]})) == [fate]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "fate"),
+    [(["  t_quota_rules \\"], "absorbed"), (["  t_quota_rules \\", "  t_quota_rules \\"], "dropped")],
+    ids=["once", "twice"],
+)
+def test_a_short_line_that_upstream_has_once(run: Runner, theirs: list[str], fate: str) -> None:
+    """An entry of a list, which upstream has sorted since."""
+    names = [f"  t_{name} \\" for name in ("alpha", "beta", "gamma", "delta", "omega", "sigma")]
+    u1, d1 = {"Makefile": ["tests = \\", *names]}, {"Makefile": ["tests = \\", *names, "  t_quota_rules \\"]}
+    u2 = {"Makefile": ["tests = \\", *names[:2], *theirs, *names[2:], "  t_zeta \\"]}
+    found = run(u1, d1, u2, {"Makefile": [*u2["Makefile"], "", "new: all"]})
+    assert [word for word, _, _ in fates(found)] == [fate]
+
+
 def test_half_absorbed(run: Runner) -> None:
     u1, d1, u2, d2 = (
         {"a.c": function("one", "\tx();", *body, "\ty();")}
@@ -319,6 +374,28 @@ def test_lost_in_a_function_that_upstream_moved_to_another_file(run: Runner) -> 
     u2 = {"a.c": kept, "b.c": file_of(kept, moved), "c.c": file_of(kept, moved)}
     found = run(u1, d1, u2, {**u2, "b.c": [*u2["b.c"], "int added;"]})
     assert [word for word, _, _ in fates(found)] == ["orphaned"], "two places fit"
+
+
+def test_what_upstream_brought_to_another_file_is_absorbed(run: Runner) -> None:
+    """Upstream took a helper over, into another file; where the patchset has it in both files, one is lost."""
+    helper, kept = function("holder_of_the_device", *(GUARD * 2)), function("kept")
+    u1 = {"a.c": kept, "b.c": kept}
+    u2 = {"a.c": kept, "b.c": file_of(kept, helper)}
+    d2 = {**u2, "b.c": [*u2["b.c"], "int added;"]}
+    assert fates(run(u1, {**u1, "a.c": file_of(kept, helper)}, u2, d2)) == [("absorbed", None, "elsewhere")]
+    found = run(u1, {"a.c": file_of(kept, helper), "b.c": file_of(kept, helper)}, u2, d2)
+    assert [word for word, _, _ in fates(found)] == ["dropped", "absorbed"]
+
+
+def test_lines_that_both_moved_to_another_file_are_not_lost(run: Runner) -> None:
+    """The patchset moved declarations to a new header, and so did upstream, with more."""
+    first, second = function("kept"), function("kept_too")
+    moved, rest = [f"extern int declare_the_{name}(int value);" for name in ("alpha", "beta", "gamma")], ["int x;"]
+    u1 = {"a.h": file_of(first, moved, second)}
+    d1 = {"a.h": file_of(first, second), "decl.h": file_of(rest, moved)}
+    theirs = {"a.h": ["int other;", *second], "decl.h": file_of(rest, first[-3:], moved, second[:3])}
+    found = run(u1, d1, theirs, {**theirs, "a.h": [*theirs["a.h"], "int added;"]})
+    assert fates(found)[0] == ("absorbed", None, "elsewhere")
 
 
 # Two changes that are alike are not one

@@ -8,9 +8,11 @@ upstream may have taken one.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 from git_metadiff.bare import bare, find_bare
 from git_metadiff.correspond.items import Item, Sides, map_of
+from git_metadiff.correspond.refined import REFINED, REFINED_FILE, find_refined, is_refined_file
 from git_metadiff.correspond.upstream import Texts, upstream_id
 from git_metadiff.linemap import Block, LineMap, words_in
 from git_metadiff.model import Range, Verdict
@@ -19,6 +21,8 @@ from git_metadiff.sections import Sections
 
 #: A text of fewer letters and digits is known again only beside its place.
 TELLING = 16
+#: One of so many near its place too, if the release has it once and the earlier one had it nowhere.
+SHORT = 8
 #: A text of so many may stand anywhere in the file.
 CERTAIN = 40
 #: So many lines of U2 away something still stands beside its place.
@@ -44,9 +48,34 @@ def find_absorbed(sides: Sides, texts: Texts, sections: Sections, transition: in
             places = [place for place in places if distance(item, place) > 0] or places[:-1]
         for item in items:
             found = next((place for place in places if fits(item, place, sections)), None)
+            if found is None and is_only_one(item, places, texts):
+                found = places[0]
             if found is not None:
                 places.remove(found)
-                settle(item, found, sides, transition)
+                settle(item, found, Verdict("absorbed", None, "elsewhere", WORDS), sides, transition)
+    settle_refined([item for items in waiting.values() for item in items], sides, texts, transition)
+    for item in sides.open_old():
+        if item.reason == "file-exists" and is_refined_file(item, texts("new", item.file)):
+            item.verdict = REFINED_FILE
+
+
+def is_only_one(item: Item, places: list[Range], texts: Texts) -> bool:
+    """Whether a short text, which tells little, stands near its place and nowhere else in either release."""
+    if len(places) != 1 or words_in(b"".join(item.change.added)) < SHORT or distance(item, places[0]) > NEARBY:
+        return False
+    text, old, new = bare(item.change.added), texts("old", item.file), texts("new", item.file)
+    return not find_bare(text, old, 0, len(old)) and len(find_bare(text, new, 0, len(new))) == 1
+
+
+def settle_refined(items: list[Item], sides: Sides, texts: Texts, transition: int) -> None:
+    """Give what is still left, and is in U2 as upstream has refined it, its verdict; each place explains one change."""
+    taken: set[tuple[bytes, Range]] = set()
+    for item in sorted(items, key=lambda one: one.serial):
+        if item.verdict is None:
+            place = find_refined(item, texts("new", item.file), map_of(sides, item.file), NEARBY)
+            if place is not None and (item.file, place) not in taken:
+                taken.add((item.file, place))
+                settle(item, place, REFINED, sides, transition)
 
 
 def is_gone(item: Item, sides: Sides) -> bool:
@@ -86,8 +115,8 @@ def fits(item: Item, place: Range, sections: Sections) -> bool:
     return here is not None and here == there
 
 
-def settle(item: Item, place: Range, sides: Sides, transition: int) -> None:
-    """The verdict of an absorbed change."""
-    item.verdict = Verdict("absorbed", None, "elsewhere", WORDS.format(place[0] + 1))
+def settle(item: Item, place: Range, verdict: Verdict, sides: Sides, transition: int) -> None:
+    """Give a change its verdict, in whose words the place is put."""
+    item.verdict = replace(verdict, text=verdict.text.format(place[0] + 1))
     path = sides.sources.get(item.file, item.file)
     item.upstream = tuple(upstream_id(transition, path, block) for block in map_of(sides, item.file).touches(*place))

@@ -1,7 +1,9 @@
 """Stage 4, between: is the code of a change that found no place gone, or did upstream move it to another file?
 
 The change could have been carried there. Where the lines that it stood among are found, once, among what upstream added
-to another file, and the new patchset has nothing there, the change is dropped and not orphaned.
+to another file, and the new patchset has nothing there, the change is dropped and not orphaned. What upstream itself
+brought there is absorbed, though the change may have a place in the old file still; so is a deletion of lines that the
+patchset had moved there itself.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from git_metadiff.model import Verdict
 AROUND = (2, 3)
 #: So many letters and digits they must have.
 TELLING = 28
+#: So many a text must have to be known again without any context.
+ALONE = 60
 
 
 class Others(Protocol):
@@ -38,14 +42,15 @@ class Needle:
     item: Item
     text: bytes
     done: bool
+    alone: bool = False  # the added lines without any context
 
 
 def find_moved_code(sides: Sides, others: Others) -> None:
-    """Give what is left of p1, without a place, its verdict where upstream moved its code to another file."""
+    """Give what is left of p1 its verdict where upstream moved its code, or brought its text, to another file."""
     needles: dict[bytes, list[Needle]] = defaultdict(list)  # by their most telling line
     for item in sides.open_old():
-        if item.state == "unplaced" and item.hunk.kind == "text" and not item.superseded:
-            for key, needle in needles_of(item):
+        if item.hunk.kind == "text" and not item.superseded:
+            for key, needle in needles_of(item) if item.state == "unplaced" else alone(item):
                 needles[key].append(needle)
     if not needles:
         return
@@ -58,10 +63,11 @@ def find_moved_code(sides: Sides, others: Others) -> None:
             for needle in needles[key]:
                 if path != needle.item.file:
                     found[needle] += [(path, at) for at in places(content, needle.text)]
+    brought = added_lines(sides)
     for needle in sorted(found, key=lambda one: (one.item.serial, one.done)):
         hits = found[needle]
         if len(hits) == 1 and not places(others.before(hits[0][0]), needle.text):
-            needle.item.verdict = judge(needle, *hits[0])
+            needle.item.verdict = judge(needle, *hits[0], brought.get(hits[0][0], set())) or needle.item.verdict
 
 
 def needles_of(item: Item) -> Iterator[tuple[bytes, Needle]]:
@@ -75,6 +81,21 @@ def needles_of(item: Item) -> Iterator[tuple[bytes, Needle]]:
                 break
 
 
+def alone(item: Item) -> Iterator[tuple[bytes, Needle]]:
+    """What a change adds, where it says enough by itself."""
+    lines = item.change.added
+    if not item.change.removed and not item.creates and words_in(b"".join(lines)) >= ALONE:
+        yield max(lines, key=words_in), Needle(item, b"\n".join(lines) + b"\n", done=True, alone=True)
+
+
+def added_lines(sides: Sides) -> dict[bytes, set[bytes]]:
+    """What p1 itself adds to each file."""
+    found: dict[bytes, set[bytes]] = defaultdict(set)
+    for item in sides.old:
+        found[item.file].update(item.change.added)
+    return found
+
+
 def places(content: bytes, needle: bytes) -> list[int]:
     """The 1-based lines at which some whole lines stand in a file."""
     whole, found = b"\n" + content, []
@@ -85,10 +106,18 @@ def places(content: bytes, needle: bytes) -> list[int]:
     return found
 
 
-def judge(needle: Needle, path: bytes, line: int) -> Verdict:
-    """The verdict of a change whose code stands in another file now."""
+def judge(needle: Needle, path: bytes, line: int, brought: set[bytes]) -> Verdict | None:
+    """The verdict of a change whose code stands in another file now, to which p1 itself adds the lines `brought`.
+
+    None for a text that p1 adds there too: upstream has taken that one, if any.
+    """
     where = f"{path.decode('utf-8', 'backslashreplace')}:{line}"
+    change = needle.item.change
+    if needle.alone and brought.issuperset(change.added):
+        return None
     if needle.done:
         return Verdict("absorbed", None, "elsewhere", f"the new release holds its effect in {where}")
+    if not change.added and brought.issuperset(change.removed):
+        return Verdict("absorbed", None, "elsewhere", f"the new release has these lines in {where}, as it wanted")
     words = f"upstream moved its code to {where}; the new patchset has nothing there"
     return Verdict("dropped", None, "code-moved", words)

@@ -1,0 +1,74 @@
+"""Stage 4, first part: is a left-over change of p1 in U2 as upstream has refined it since?
+
+A change that came from upstream's own later work is in the new release, but often not word by word: upstream renamed
+an argument, fixed a format, added a line to the function. Nearly all its words then stand in upstream's new lines at
+its place, in order, and every name that it uses is among them. A guard that is merely like upstream's uses other names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from rapidfuzz.distance import LCSseq
+
+from git_metadiff.bare import bare_line
+from git_metadiff.correspond.items import Item
+from git_metadiff.correspond.words import tokens
+from git_metadiff.linemap import LineMap, words_in
+from git_metadiff.model import Range, Verdict
+
+#: A code of fewer letters and digits may be like another's by chance.
+TELLING = 60
+#: So much of the words of a change must stand in upstream's lines, in order.
+ENOUGH = 0.85
+#: A word of so many letters is a name: all must be there.
+NAME = re.compile(rb"[A-Za-z_]\w{3,}")
+#: A text of more lines is not looked for.
+LARGE = 200
+#: Upstream's form may have so many lines more than the change.
+ROOM = 6
+REFINED = Verdict(
+    "absorbed", None, "refined", "the new release holds its effect at line {}, as upstream has refined it"
+)
+REFINED_FILE = Verdict("absorbed", None, "refined", "the new release has this file, as upstream has refined it")
+
+
+def find_refined(item: Item, lines: Sequence[bytes], known: LineMap, near: int) -> Range | None:
+    """Where upstream's new lines, at most `near` lines from the change, hold a refined form of what it adds."""
+    wanted = tokens(tuple(filter(None, map(code_of, item.change.added))))
+    size = len(item.change.added)
+    if size > LARGE or words_in(b"".join(wanted)) < TELLING:
+        return None
+    names = {word for word in wanted if NAME.fullmatch(word)}
+    best: tuple[float, Range] | None = None
+    for place, text in windows(item, lines, known, near, size + ROOM):
+        if names <= set(text):
+            share = float(LCSseq.similarity(wanted, text)) / len(wanted)
+            if share >= ENOUGH and (best is None or share > best[0]):
+                best = share, place
+    return best[1] if best is not None else None
+
+
+def windows(
+    item: Item, lines: Sequence[bytes], known: LineMap, near: int, height: int
+) -> Iterator[tuple[Range, list[bytes]]]:
+    """The words of upstream's new lines around a change, `height` lines at a time, from every new line on."""
+    low, high = max(0, item.place[0] - near - height), min(len(lines), item.place[1] + near + height)
+    fresh = [(at, tokens((code,))) for at in range(low, high) if known.is_new(at) and (code := code_of(lines[at]))]
+    for first, (start, _) in enumerate(fresh):
+        inside = [(at, words) for at, words in fresh[first:] if at < start + height]
+        stop = inside[-1][0] + 1
+        if max(0, start - item.place[1], item.place[0] - stop) <= near:
+            yield (start, stop), [word for _, words in inside for word in words]
+
+
+def is_refined_file(item: Item, lines: Sequence[bytes]) -> bool:
+    """Whether upstream's file of the same name is what a patchset created, with little changed."""
+    wanted, text = tokens(item.change.added), tokens(tuple(lines))
+    return len(wanted) > 0 and float(LCSseq.similarity(wanted, text)) / len(wanted) >= ENOUGH
+
+
+def code_of(line: bytes) -> bytes:
+    """A line, or nothing for one that is all comment."""
+    return line if bare_line(line) else b""
