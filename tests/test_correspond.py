@@ -328,6 +328,25 @@ def test_code_that_upstream_moved_and_renamed(run: Runner) -> None:
     assert [edge.evidence for edge in found.edges if not edge.b.startswith("upstream:")] == [("rewritten",)]
 
 
+@pytest.mark.parametrize(("word", "fate"), [("attr", "edited"), ("value", "dropped")])
+def test_moved_by_some_lines_along_with_upstreams_renaming(run: Runner, word: str, fate: str) -> None:
+    """Upstream renamed a word, and the change follows it, five lines off; with another word it is another change."""
+    steps = [f"\tstep_{number}(value);" for number in range(6)]
+    u1, u2 = (["\tuse_first({0});", *steps, "\tuse_last({0});"] for _ in range(2))
+    learn = "\tlearn_resource({0}, LIMIT, 1);"
+
+    def tree(body: list[str], name: str) -> Tree:
+        return {"a.c": function("one", *(line.format(name) for line in body))}
+
+    found = run(
+        tree(u1, "param"),
+        tree([*u1[:2], learn, *u1[2:]], "param"),
+        tree(u2, "attr"),
+        {"a.c": function("one", *(line.format("attr") for line in u2[:7]), learn.format(word), u2[7].format("attr"))},
+    )
+    assert [one for one, _, _ in fates(found)] == [fate]
+
+
 def test_new_file_in_another_folder(run: Runner) -> None:
     lines = [f"echo step {number} of the tool" for number in range(8)]
     base = {"a.c": function("one", "\tx();")}

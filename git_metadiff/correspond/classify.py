@@ -12,7 +12,7 @@ from git_metadiff.correspond.elsewhere import Others, find_moved_code
 from git_metadiff.correspond.exact import match_exact
 from git_metadiff.correspond.items import Item, Sides, map_of
 from git_metadiff.correspond.place import match_nearby, match_places, similarity
-from git_metadiff.correspond.rewritten import match_rewritten
+from git_metadiff.correspond.rewritten import match_renamed, match_rewritten
 from git_metadiff.correspond.upstream import (
     Texts,
     explained,
@@ -64,6 +64,7 @@ def correspond(sides: Sides, upstream: Upstream, runs: list[OwnedRun]) -> tuple[
     match_nearby(sides)
     match_contents(sides)
     match_rewritten(*rewritten_by_upstream(sides, upstream))
+    match_renamed(sides, upstream.texts)
     meet_upstream(sides, upstream.transition)
     find_absorbed(sides, upstream.texts, upstream.sections, upstream.transition)
     find_moved_code(sides, upstream.others)

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 from rapidfuzz.distance import Indel
 
-from git_metadiff.correspond.items import Item, pair
-from git_metadiff.correspond.place import likeness
+from git_metadiff.correspond.items import Item, Sides, map_of, pair
+from git_metadiff.correspond.place import LIKE_NEARBY, NEARBY, likeness
+from git_metadiff.correspond.upstream import Texts, renamed
 from git_metadiff.correspond.words import same_edit, tokens
 from git_metadiff.linemap import words_in
 
@@ -57,6 +58,35 @@ def match_rewritten(old: Sequence[Item], new: Sequence[Item]) -> None:
             and is_clear(points, rivals[one], rivals[other])
         ):
             pair(one, other, "rewritten")
+
+
+def match_renamed(sides: Sides, texts: Texts) -> None:
+    """Pair a change that has its place with one a few lines off, where upstream's renaming is all that differs.
+
+    Two changes that are merely alike are two; one that follows upstream's renaming of a word is the same one.
+    """
+    waiting: dict[bytes, list[Item]] = defaultdict(list)
+    for item in sides.open_new():
+        if item.hunk.kind == "text" and map_of(sides, item.file).blocks:
+            waiting[item.file].append(item)
+    found: list[tuple[Item, Item]] = []
+    for item in sides.open_old():
+        if item.state == "placed" and item.hunk.kind == "text" and words_in(item.text) >= TELLING:
+            found += [
+                (item, other) for other in waiting.get(item.file, ()) if follows_renaming(item, other, sides, texts)
+            ]
+    counts = Counter(item for both in found for item in both)
+    for one, other in found:
+        if counts[one] == counts[other] == 1:
+            pair(one, other, "renamed")
+
+
+def follows_renaming(old: Item, new: Item, sides: Sides, texts: Texts) -> bool:
+    """Whether two changes near each other differ in words that upstream replaced, and in nothing else."""
+    apart = max(0, new.place[0] - old.place[1], old.place[0] - new.place[1])
+    if apart > NEARBY or old.change.removed != new.change.removed or likeness(old, new) < LIKE_NEARBY:
+        return False
+    return renamed(old.change, new.change, new, map_of(sides, old.file), texts)
 
 
 def best_of(votes: Counter[Item]) -> list[tuple[Item, int]]:

@@ -32,6 +32,7 @@ EVIDENCE = {
     "file name": "stage 3, file name: two files that downstream adds, the only ones of that name, somewhat alike",
     "rewritten": "stage 3, rewritten: upstream rewrote the code there; the edit, its text and its surroundings agree, "
     "and clearly more than those of any other",
+    "renamed": "stage 3, renamed: a few lines off, and all that differs are words that upstream replaced just so",
     "upstream": "stage 4, upstream: the upstream hunk stands where the change does",
     "superseded": "by its superseder: a later patch of its series replaced it, and this is what that one became",
 }
