@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 
 from git_metadiff.errors import MetadiffError
 from git_metadiff.git import FastImport, Git, Scratch
-from git_metadiff.sources.archive import CHUNK, _decompressed, import_archive, import_directory, is_archive
+from git_metadiff.sources.archive import import_archive, import_directory, is_archive
+from git_metadiff.sources.streams import CHUNK, decompressed
 
 FILE, HARD, LINK, FOLDER, FIFO = tarfile.REGTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
@@ -491,7 +492,7 @@ def test_a_bomb_does_not_fill_the_memory(tmp_path: Path, name: str) -> None:
     tracemalloc.start()
     try:
         with path.open("rb") as file:
-            sizes = [len(chunk) for _, chunk in _decompressed(file)]
+            sizes = [len(chunk) for _, chunk in decompressed(file)]
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -12,24 +12,22 @@ fast-import 28 s of one core, xz 13 s of the other, tarfile 5 s.
 
 from __future__ import annotations
 
-import bz2
 import contextlib
-import lzma
 import os
 import queue
 import re
 import stat
 import tarfile
 import threading
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Protocol, Self
+from typing import IO, Self
 
 from git_metadiff.errors import MetadiffError
 from git_metadiff.git import FastImport, modify
+from git_metadiff.sources.streams import CHUNK, Refused, Tap, compression, decompressed, truncated
 
 #: Told how far an import is: bytes of the input consumed so far, bytes in all.
 Progress = Callable[[int, int], None]
@@ -37,18 +35,11 @@ Progress = Callable[[int, int], None]
 #: The message of the imported commit: fixed, so that the same files give the same id.
 MESSAGE = b"release\n"
 
-#: Bytes decompressed in one step; files up to this size are passed on whole, larger ones piecemeal.
-CHUNK = 1 << 20
-#: Bytes of the compressed file read in one step.
-READ = 1 << 16
 #: Chunks that the decompressing thread may be ahead.
 AHEAD = 4
-#: Memory that an archive may ask its decompressor for (`xz -9` takes 65 MiB).
-DECODER_MEMORY = 256 << 20
 #: Bytes that an extended header (a long name, pax records, a sparse map) may have.
 LONGEST_HEADER = 16 << 20
 
-DAMAGED = "fetch the archive again, and compare its checksum"
 UNSUPPORTED = "give a tarball (.tar .gz .xz .bz2 .zst), or unpack it and give the directory"
 UNSAFE = "if you trust the archive, unpack it yourself and give the directory"
 
@@ -61,26 +52,27 @@ def is_archive(path: Path) -> bool:
     if not path.is_file():
         return False
     with _file_error_named(path), path.open("rb") as file:
-        return _recognise(file.read(BLOCK)) is not None
+        head = file.read(BLOCK)
+    return compression(head) is not None or _is_tar(head)
 
 
-def import_archive(path: Path, writer: FastImport, ref: str, progress: Progress | None) -> str:
+def import_archive(path: Path, writer: FastImport, ref: str, progress: Progress | None, tap: Tap | None = None) -> str:
     """Stream the tarball `path` into `writer` and return the mark of a parentless commit on `ref` with its tree.
 
     The top folder is stripped if it is the sole top entry of the archive. `progress` is told bytes of the (compressed)
-    file. Raises MetadiffError, which names the file, for what is damaged, truncated, of an unsupported format, or
-    unsafe to unpack.
+    file, and `tap` sees all of them once, in order. Raises MetadiffError, which names the file, for what is damaged,
+    truncated, of an unsupported format, or unsafe to unpack.
     """
     tree = _Tree()
     try:
-        with _file_error_named(path), _open_regular(path) as file, _Ahead(_decompressed(file)) as chunks:
+        with _file_error_named(path), _open_regular(path) as file, _Ahead(_content(file, tap)) as chunks:
             total = os.fstat(file.fileno()).st_size
             source = _Source(chunks, progress, total)
             for member in _members(source):
                 _import_member(member, tree, writer)
             source.drain()
         changes = tree.changes()
-    except _Refused as error:
+    except Refused as error:
         raise MetadiffError(f"{shown(os.fsencode(path))}: {error}", error.hint) from error
     return writer.commit(ref, MESSAGE, [], changes)
 
@@ -106,24 +98,12 @@ def shown(name: bytes) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-class _Refused(Exception):
-    """Why an archive is not taken; `import_archive` adds its name."""
-
-    def __init__(self, words: str, hint: str = DAMAGED) -> None:
-        super().__init__(words)
-        self.hint = hint
+def _unsafe(name: bytes) -> Refused:
+    return Refused(f"unsafe member {shown(name)}", UNSAFE)
 
 
-def _unsafe(name: bytes) -> _Refused:
-    return _Refused(f"unsafe member {shown(name)}", UNSAFE)
-
-
-def _damaged() -> _Refused:
-    return _Refused("it has a damaged header")
-
-
-def _truncated() -> _Refused:
-    return _Refused("the archive is truncated")
+def _damaged() -> Refused:
+    return Refused("it has a damaged header")
 
 
 def _unreadable(error: OSError, path: Path) -> MetadiffError:
@@ -143,198 +123,22 @@ def _file_error_named(path: Path) -> Iterator[None]:
 def _open_regular(path: Path) -> IO[bytes]:
     """Open a regular file; a FIFO or a device would block, and has no length."""
     if not stat.S_ISREG(path.stat().st_mode):
-        raise _Refused("it is not a regular file", UNSUPPORTED)
+        raise Refused("it is not a regular file", UNSUPPORTED)
     return path.open("rb", buffering=0)
 
 
-# Decompression.
+def _is_tar(head: bytes) -> bool:
+    """Whether a file begins like a tar that is not compressed."""
+    return head[257:262] == b"ustar" or _is_header(head)
 
 
-class _Decoder(Protocol):
-    """Decompresses one stream (member, frame) of a file."""
-
-    @property
-    def eof(self) -> bool:
-        """Whether the stream has ended."""
-
-    @property
-    def unused_data(self) -> bytes:
-        """What was fed after its end."""
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what `data` gives, in pieces of bounded size."""
-
-
-class _Gzip:
-    def __init__(self) -> None:
-        self._raw = zlib.decompressobj(wbits=31)
-
-    @property
-    def eof(self) -> bool:
-        return self._raw.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._raw.unused_data
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        while True:
-            yield self._raw.decompress(data, CHUNK)
-            data = self._raw.unconsumed_tail
-            if not data:  # output that zlib still holds comes with the stream's trailer
-                return
-
-
-class _Xz:
-    def __init__(self) -> None:
-        self._raw: lzma.LZMADecompressor | bz2.BZ2Decompressor
-        self._raw = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=DECODER_MEMORY)
-
-    @property
-    def eof(self) -> bool:
-        return self._raw.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._raw.unused_data
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        yield self._raw.decompress(data, CHUNK)
-        while not self._raw.eof and not self._raw.needs_input:
-            yield self._raw.decompress(b"", CHUNK)
-
-
-class _Bzip2(_Xz):
-    def __init__(self) -> None:
-        self._raw = bz2.BZ2Decompressor()
-
-
-class _Zstd:
-    #: zstandard cannot bound its output; a block of 4 bytes may give 128 KiB, so that a step gives at most 16 MiB.
-    STEP = 1 << 9
-
-    def __init__(self) -> None:
-        try:
-            import zstandard
-        except ImportError as error:
-            raise _Refused("zstd is not supported here", "install the Python package zstandard") from error
-        self._error = zstandard.ZstdError
-        self._raw = zstandard.ZstdDecompressor(max_window_size=DECODER_MEMORY).decompressobj()
-        self._rest = b""
-
-    @property
-    def eof(self) -> bool:
-        return self._raw.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._raw.unused_data + self._rest
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        pieces: list[bytes] = []
-        held = 0
-        for at in range(0, len(data), self.STEP):
-            pieces.append(self._decompress(data[at : at + self.STEP]))
-            held += len(pieces[-1])
-            if held >= CHUNK:
-                yield from _sliced(b"".join(pieces))
-                pieces, held = [], 0
-            if self._raw.eof:
-                self._rest = data[at + self.STEP :]
-                break
-        yield b"".join(pieces)
-
-    def _decompress(self, data: bytes) -> bytes:
-        try:
-            return self._raw.decompress(data)
-        except self._error as error:
-            raise ValueError(str(error)) from error
-
-
-def _sliced(data: bytes) -> Iterator[bytes]:
-    return (data[at : at + CHUNK] for at in range(0, len(data), CHUNK))
-
-
-@dataclass(frozen=True, slots=True)
-class _Format:
-    """How a file is compressed: the name for messages, and what decompresses one stream (None: not compressed)."""
-
-    name: str
-    new: Callable[[], _Decoder] | None
-
-
-_TAR = _Format("tar", None)
-_COMPRESSIONS = (
-    (re.compile(rb"\x1f\x8b\x08"), _Format("gzip", _Gzip)),
-    (re.compile(rb"\xfd7zXZ\0"), _Format("xz", _Xz)),
-    (re.compile(rb"BZh[1-9]"), _Format("bzip2", _Bzip2)),
-    # the second one is a skippable frame, with which pzstd begins its files
-    (re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), _Format("zstd", _Zstd)),
-)
-
-
-def _recognise(head: bytes) -> _Format | None:
-    """The format of a file that begins with `head` (up to 512 bytes); None if it is none of ours."""
-    for magic, found in _COMPRESSIONS:
-        if magic.match(head):
-            return found
-    return _TAR if head[257:262] == b"ustar" or _is_header(head) else None
-
-
-def _decompressed(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+def _content(file: IO[bytes], tap: Tap | None) -> Iterator[tuple[int, bytes]]:
     """Yield the tar bytes of an open file in chunks, each with the number of the file's bytes consumed so far."""
     head = file.read(BLOCK)
-    found = _recognise(head)
-    if found is None:
-        raise _Refused("it is not a tarball", UNSUPPORTED)
+    if compression(head) is None and not _is_tar(head):
+        raise Refused("it is not a tarball", UNSUPPORTED)
     file.seek(0)
-    blocks = iter(lambda: file.read(READ if found.new else CHUNK), b"")
-    consumed = 0
-    if found.new is None:
-        for block in blocks:
-            consumed += len(block)
-            yield consumed, block
-        return
-    streams = _Streams(found.name, found.new)
-    for block in blocks:
-        consumed += len(block)
-        for chunk in streams.feed(block):
-            yield consumed, chunk
-    streams.end()
-
-
-class _Streams:
-    """Decompresses any number of streams, one after another, with zero bytes as padding between and behind them."""
-
-    def __init__(self, name: str, new: Callable[[], _Decoder]) -> None:
-        self._name = name
-        self._new = new
-        self._decoder: _Decoder | None = None
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what `data` gives."""
-        while data:
-            if self._decoder is None:
-                data = data.lstrip(b"\0")
-                if not data:
-                    return
-                self._decoder = self._new()
-            yield from filter(None, self._fed(self._decoder, data))
-            data = b""
-            if self._decoder.eof:
-                data = self._decoder.unused_data
-                self._decoder = None
-
-    def _fed(self, decoder: _Decoder, data: bytes) -> Iterator[bytes]:
-        try:
-            yield from decoder.feed(data)
-        except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
-            raise _Refused(f"cannot decompress it as {self._name}: {error}") from error
-
-    def end(self) -> None:
-        """Raise if the last stream has not ended."""
-        if self._decoder is not None:
-            raise _truncated()
+    yield from decompressed(file, tap)
 
 
 class _Ahead:
@@ -417,7 +221,7 @@ class _Source:
             raise _damaged()
         while size > 0:
             if self._at == len(self._chunk) and not self._next_chunk():
-                raise _truncated()
+                raise truncated()
             piece = self._chunk[self._at : self._at + size]
             self._at += len(piece)
             size -= len(piece)
@@ -544,7 +348,7 @@ def _import_member(member: _Member, tree: _Tree, writer: FastImport) -> None:
     """Store the content of `member` and enter it into `tree`; a later one of the same name replaces an earlier one."""
     kind = member.header.type
     if kind == _CONTINUED:
-        raise _Refused("it is a part of a multi-volume archive", UNSUPPORTED)
+        raise Refused("it is a part of a multi-volume archive", UNSUPPORTED)
     if kind == _LABEL:
         return
     path = _clean(member.name)
@@ -592,7 +396,7 @@ class _Tree:
     def symlink(self, path: bytes, member: _Member, writer: FastImport) -> None:
         """Enter a symlink, its target unchanged."""
         if not member.target:
-            raise _Refused(f"it has a symlink without a target, {shown(path)}")
+            raise Refused(f"it has a symlink without a target, {shown(path)}")
         if _names_git_modules(path.rpartition(b"/")[2]):
             raise _unsafe(member.name)
         self._symlinks.add(path)
@@ -602,7 +406,7 @@ class _Tree:
         """Enter a hard link: it shares mode and content of an earlier member."""
         try:
             target = _clean(member.target)
-        except _Refused:
+        except Refused:
             raise _unsafe(member.name) from None
         if target in self._entries:
             mode, mark = self._entries[target]
@@ -612,7 +416,7 @@ class _Tree:
         elif target in self._ignored:
             self.pass_over(path, ignored=True)
         else:
-            raise _Refused(f"hard link {shown(path)} to {shown(member.target)}, which does not stand before it", UNSAFE)
+            raise Refused(f"hard link {shown(path)} to {shown(member.target)}, which does not stand before it", UNSAFE)
 
     def pass_over(self, path: bytes, *, ignored: bool) -> None:
         """Note a folder or (`ignored`) a device, which make no entry; it takes the place of an earlier member."""
@@ -647,7 +451,7 @@ class _Tree:
             below = sorted(path for path in (*self._entries, *self._above) if path.startswith(passed + b"/"))
             raise _unsafe(below[0] if below else passed)
         for path in sorted((self._entries.keys() | self._ignored) & self._above):
-            raise _Refused(f"member {shown(path)} is a file and a folder at once", UNSAFE)
+            raise Refused(f"member {shown(path)} is a file and a folder at once", UNSAFE)
 
 
 # Names that must not enter a tree.
