@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 
 import git_metadiff
-from git_metadiff.cli.options import COMMANDS, GROUPS, MAIN, OPTIONS, USAGE, VALUE, Option, spelled
+from git_metadiff.cli.options import COMMANDS, EACH, GROUPS, MAIN, OPTIONS, USAGE, VALUE, Option, spelled
 
 COLUMN = 30  # where the explanations begin
 
@@ -45,7 +45,7 @@ def completions() -> list[str]:
 
 def completion(option: Option) -> str:
     """One option for git's completion; behind `--patches` file names follow, so no `=` there."""
-    return f"{option.name}=" if option.kind == VALUE else option.name
+    return f"{option.name}=" if option.kind in (VALUE, EACH) else option.name
 
 
 def show_manual(environ: Mapping[str, str]) -> None:

@@ -9,6 +9,7 @@ SHOW = "show"
 LINEAGE = "lineage"
 GRAPH = "graph"
 BISECT = "bisect"
+VERIFY = "verify"
 LIST = "list"
 FORGET = "forget"
 
@@ -19,12 +20,13 @@ COMMANDS = {
     LINEAGE: "in which release each piece was introduced, edited, moved, absorbed or dropped",
     GRAPH: "the graph of hunks for other programs, and the evidence behind each edge",
     BISECT: "what to suspect first when the new release with its patchset fails and the old one did not",
+    VERIFY: "hold files against published digests and signatures; find pages that change behind one's back",
     LIST: "list the stored comparisons",
     FORGET: "remove a stored comparison",
 }
 
 #: Named in the design, not here yet: a clear answer instead of "unknown revision".
-LATER = ("guard", "port", "verify")
+LATER = ("guard", "port")
 
 #: Answered before anything else is looked at; the last one is git's question for its completion.
 INFORMATION = ("-h", "--help", "--version", "--git-completion-helper")
@@ -38,6 +40,7 @@ USAGE = (
     "git metadiff lineage [<options>] [<path> | <path>:<line>]... [-- <path>...]",
     "git metadiff graph [<options>] [-- <path>...]",
     "git metadiff bisect [list] [<options>] [-- <path>...]",
+    "git metadiff verify [<options>] <file>...",
     "git metadiff list",
     "git metadiff forget <name>",
 )
@@ -45,6 +48,7 @@ USAGE = (
 FLAG = "flag"  # no value
 VALUE = "value"  # a value is required
 OPTIONAL = "optional"  # a value may follow an equals sign
+EACH = "each"  # a value is required; the option may be given again, and then has several
 MANY = "many"  # everything up to the next option
 
 
@@ -66,12 +70,15 @@ INPUT = "Input"
 VIEWS = "Views"
 FAMILIES = "Lineage and graph"
 SUSPECTS = "Bisect"
+TRUST = "Verify"
 OUTPUT = "Output"
 GENERAL = "General"
-GROUPS = (INPUT, VIEWS, FAMILIES, SUSPECTS, OUTPUT, GENERAL)
-EVERYWHERE = (MAIN, SHOW, LINEAGE, GRAPH, BISECT, LIST, FORGET)
+GROUPS = (INPUT, VIEWS, FAMILIES, SUSPECTS, TRUST, OUTPUT, GENERAL)
+EVERYWHERE = (MAIN, SHOW, LINEAGE, GRAPH, BISECT, VERIFY, LIST, FORGET)
 #: Commands that show something on the terminal.
-SHOWN = (MAIN, SHOW, LINEAGE, GRAPH, BISECT)
+SHOWN = (MAIN, SHOW, LINEAGE, GRAPH, BISECT, VERIFY)
+#: Commands that read files which somebody else may vouch for.
+TRUSTING = (MAIN, VERIFY)
 #: Commands that take path limits.
 LIMITED = (MAIN, LINEAGE, GRAPH, BISECT)
 
@@ -203,12 +210,12 @@ OPTIONS = (
     Option(
         "--json",
         "everything that was found, as JSON",
-        commands=(MAIN, LINEAGE, BISECT),
+        commands=(MAIN, LINEAGE, BISECT, VERIFY),
         group=VIEWS,
         manual="The document is described by the JSON Schema git_metadiff/data/schema.json, that of patches alone by "
         "alone.schema.json beside it. It is always whole: path "
-        "limits do not narrow it. It cannot be combined with another view. lineage and "
-        "bisect print documents of their own, of the families and suspects that were asked for.",
+        "limits do not narrow it. It cannot be combined with another view. lineage, "
+        "bisect and verify print documents of their own, of what was asked for.",
     ),
     Option(
         "--fate",
@@ -300,6 +307,78 @@ OPTIONS = (
         group=SUSPECTS,
     ),
     Option(
+        "--sums",
+        "a sums file of the release site, with the digests of the files",
+        kind=EACH,
+        value="file",
+        commands=TRUSTING,
+        group=TRUST,
+        manual="As sha256sum, BSD's sha256 or openssl print it, or a control file of Debian; md5, sha1, sha224, "
+        "sha256, sha384 and sha512 are told by their length or name. May be given again. Of a file that is signed "
+        "inside, only what is signed counts, and with --keyring its signature is checked. See TRUST.",
+    ),
+    Option(
+        "--sha256",
+        "the SHA-256 that one of the files must have",
+        kind=EACH,
+        value="hex",
+        commands=TRUSTING,
+        group=TRUST,
+        manual="May be given again, once for each file.",
+    ),
+    Option(
+        "--signature",
+        "an OpenPGP signature of a file, of its uncompressed content, or of the sums file",
+        kind=EACH,
+        value="file",
+        commands=TRUSTING,
+        group=TRUST,
+        manual="Its name tells what it signs: x.tar.sign is of x.tar.xz uncompressed, as kernel.org signs. Checked by "
+        "gpgv(1). May be given again.",
+    ),
+    Option(
+        "--keyring",
+        "the keys that may have signed; no others count",
+        kind=EACH,
+        value="file",
+        commands=TRUSTING,
+        group=TRUST,
+        manual="As gpg --export writes it, also with --armor. May be given again.",
+    ),
+    Option(
+        "--pages",
+        "read each file several times, cached and from the disk, and tell which pages differ",
+        commands=(VERIFY,),
+        group=TRUST,
+        manual="See TRUST for the verdicts. With --all every page is listed.",
+    ),
+    Option(
+        "--watch",
+        "with --pages: go on reading for so long",
+        kind=VALUE,
+        value="seconds",
+        commands=(VERIFY,),
+        group=TRUST,
+    ),
+    Option(
+        "--every",
+        "with --watch: a reading begins every so many seconds (default: 1)",
+        kind=VALUE,
+        value="seconds",
+        commands=(VERIFY,),
+        group=TRUST,
+    ),
+    Option(
+        "--against",
+        "hold the files, as bad copies, against good copies of the same",
+        kind=MANY,
+        value="file",
+        commands=(VERIFY,),
+        group=TRUST,
+        manual="Shows the bytes that differ, and the offsets that all bad copies have in common. Takes every argument "
+        "up to the next option; given again, it appends.",
+    ),
+    Option(
         "--unified",
         "lines of context (default: 3)",
         short="-U",
@@ -328,7 +407,7 @@ OPTIONS = (
         "hunk conflicts, is orphaned or ambiguous. Of patches alone: if a hunk is neither kept "
         "nor refreshed.",
     ),
-    Option("--quiet", "print nothing; implies --exit-code", group=OUTPUT),
+    Option("--quiet", "print nothing; implies --exit-code", commands=(MAIN, VERIFY), group=OUTPUT),
     Option("-h", "this short help", commands=EVERYWHERE, group=GENERAL),
     Option("--help", "the manual", commands=EVERYWHERE, group=GENERAL),
     Option("--version", "the version", commands=EVERYWHERE, group=GENERAL),
@@ -348,7 +427,7 @@ def spelled(option: Option) -> str:
     short = f"{option.short}, " if option.short else ""
     if option.short == "-U":
         short = f"-U<{option.value}>, "
-    if option.kind == VALUE:
+    if option.kind in (VALUE, EACH):
         return f"{short}{option.name}=<{option.value}>" if option.short else f"{option.name} <{option.value}>"
     if option.kind == OPTIONAL:
         return f"{short}{option.name}[=<{option.value}>]"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from git_metadiff.cli.options import COMMANDS, GROUPS, MAIN, MANY, OPTIONAL, OPTIONS, VALUE, Option, spelled
+from git_metadiff.cli.options import COMMANDS, EACH, GROUPS, MAIN, MANY, OPTIONAL, OPTIONS, VALUE, Option, spelled
 
 SHARE = Path(__file__).parent.parent / "data" / "share"
 MAN = "man/man1/git-metadiff.1"
@@ -75,11 +75,12 @@ def zsh_option(option: Option) -> str:
     choices = f"({' '.join(option.choices)})" if option.choices else ""
     argument = {
         VALUE: f":{option.value}:{'_files' if option.value == 'file' else choices}",
+        EACH: f":{option.value}:{'_files' if option.value == 'file' else ''}",
         OPTIONAL: f"::{option.value}:(always never auto)",
         MANY: f":*-*:{option.value}:_files",
     }
     equals = "=-" if option.kind == OPTIONAL else ""
-    return f"{'*' if option.kind == MANY else ''}{names}{equals}[{text}]{argument.get(option.kind, '')}"
+    return f"{'*' if option.kind in (MANY, EACH) else ''}{names}{equals}[{text}]{argument.get(option.kind, '')}"
 
 
 def fish() -> str:
@@ -97,7 +98,7 @@ def fish_option(option: Option) -> str:
     """One option in the language of `complete`."""
     short = option.short.removeprefix("-") or ("h" if option.name == "-h" else "")
     names = (f" -s {short}" if short else "") + (f" -l {option.name[2:]}" if option.name.startswith("--") else "")
-    value = {VALUE: " -x", MANY: " -r -F", OPTIONAL: " -a 'always never auto'"}.get(option.kind, "")
+    value = {VALUE: " -x", EACH: " -x", MANY: " -r -F", OPTIONAL: " -a 'always never auto'"}.get(option.kind, "")
     value = " -r" if option.value == "file" else value
     value += f" -a '{' '.join(option.choices)}'" if option.choices else ""
     return f"complete -c git -n $seen{names}{value} -d {fish_quote(option.text)}\n"

@@ -7,12 +7,14 @@ any order; `--patches` takes what follows up to the next option, and appends whe
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
 from git_metadiff.cli.options import (
     BISECT,
     COMMANDS,
+    EACH,
     FLAG,
     INFORMATION,
     LATER,
@@ -22,6 +24,7 @@ from git_metadiff.cli.options import (
     MANY,
     OPTIONAL,
     VALUE,
+    VERIFY,
     VIEW_ORDER,
     Option,
     find,
@@ -42,6 +45,7 @@ class Invocation(NamedTuple):
     flags: frozenset[str] = frozenset()  # long names
     values: Mapping[str, str] = {}  # long name -> value
     paths: tuple[str, ...] = ()  # path limits
+    lists: Mapping[str, tuple[str, ...]] = {}  # long name -> values, of options that may be given again
 
     def number(self, name: str) -> int | None:
         """The value of a numeric option, None if it was not given."""
@@ -70,7 +74,9 @@ def parse(arguments: Sequence[str], only_patchset: Callable[[str], bool] | None 
         flags=frozenset(scan.flags),
         values=scan.values,
         paths=(*scan.files, *words[split + 1 :]),
+        lists={name: tuple(taken) for name, taken in scan.each.items()},
     )
+    check_trust(invocation)
     if scan.command != MAIN:
         return check_words(invocation._replace(words=tuple(scan.words)))
     if scan.appended:
@@ -97,6 +103,7 @@ class Scan:
         self.appended: list[str] = []  # what --append took
         self.flags: set[str] = set()
         self.values: dict[str, str] = {}
+        self.each: dict[str, list[str]] = {}  # what options took that may be given again
         while self.rest and not self.information:
             self.take(self.rest.pop())
         self.check_options()
@@ -129,11 +136,19 @@ class Scan:
         elif option.kind == FLAG:
             self.take_flag(option if not equals else no_value(option))
         elif equals or option.kind == OPTIONAL:
-            self.values[option.name] = check_value(option, value if equals else "always")
+            self.take_value(option, value if equals else "always")
         elif self.rest:
-            self.values[option.name] = check_value(option, self.rest.pop())
+            self.take_value(option, self.rest.pop())
         else:
             raise UsageError(f"option {name} needs a value", SEE_HELP)
+
+    def take_value(self, option: Option, value: str) -> None:
+        """Note an option with its value."""
+        value = check_value(option, value)
+        if option.kind == EACH:
+            self.each.setdefault(option.name, []).append(value)
+        else:
+            self.values[option.name] = value
 
     def take_flag(self, option: Option) -> None:
         """Note an option without a value."""
@@ -143,7 +158,7 @@ class Scan:
             self.flags.add(option.name)
 
     def take_list(self, option: Option, taken: list[str]) -> None:
-        """Give `--patches`, `--append` or `--file` everything up to the next option."""
+        """Give an option such as `--patches` everything up to the next option."""
         while self.rest and (not self.rest[-1].startswith("-") or self.rest[-1] == "-"):
             taken.append(self.rest.pop())
         if not taken:
@@ -152,12 +167,14 @@ class Scan:
             self.files += taken
         elif option.name == "--append":
             self.appended += taken
+        elif option.name == "--against":
+            self.each.setdefault(option.name, []).extend(taken)
         else:
             self.lists.append(taken)
 
     def check_options(self) -> None:
         """Raise UsageError for an option that does not belong to the command."""
-        given = [*self.flags, *self.values]
+        given = [*self.flags, *self.values, *self.each]
         lists = (("--patches", self.lists), ("--file", self.files), ("--append", self.appended))
         given += [name for name, taken in lists if taken]
         for name in given:
@@ -186,14 +203,16 @@ def no_value(option: Option) -> NoReturn:
 
 def check_value(option: Option, value: str) -> str:
     """Return `value` if it suits the option."""
-    if option.value == "n" and not (value.isascii() and value.isdigit() and len(value) <= 9):
+    if option.value in ("n", "seconds") and not (value.isascii() and value.isdigit() and len(value) <= 9):
         raise UsageError(f"option {option.name} wants a number, not '{value}'", SEE_HELP)
     if option.value == "when" and value not in ("always", "never", "auto"):
         raise UsageError(f"option {option.name} wants always, never or auto, not '{value}'", SEE_HELP)
     if option.choices and value not in option.choices:
         known = f"{', '.join(option.choices[:-1])} or {option.choices[-1]}"
         raise UsageError(f"option {option.name} wants {known}, not '{value}'", SEE_HELP)
-    if option.kind == VALUE and not value:
+    if option.value == "hex" and not re.fullmatch("[0-9A-Fa-f]{64}", value):
+        raise UsageError(f"option {option.name} wants 64 hexadecimal digits, not '{value}'", SEE_HELP)
+    if option.kind in (VALUE, EACH) and not value:
         raise UsageError(f"option {option.name} needs a value", SEE_HELP)
     return value
 
@@ -251,6 +270,8 @@ def check_words(invocation: Invocation) -> Invocation:
         raise UsageError(f"'{invocation.command}' {problem} {wanted}", "see 'git metadiff list' and the ids in --json")
     if invocation.command == BISECT:
         return check_bisect(invocation)
+    if invocation.command == VERIFY:
+        return check_verify(invocation)
     if not wanted and words and invocation.command != LINEAGE:
         hint = "path limits stand behind a --" if invocation.command in LIMITED else SEE_HELP
         raise UsageError(f"'{invocation.command}' takes no arguments", hint)
@@ -274,6 +295,27 @@ def check_bisect(invocation: Invocation) -> Invocation:
     if invocation.number("--max-count") == 0:
         raise UsageError("option --max-count wants at least 1", SEE_HELP)
     return invocation
+
+
+def check_verify(invocation: Invocation) -> Invocation:
+    """Check what `verify` was given."""
+    if not invocation.words:
+        raise UsageError("'verify' needs a file", "git metadiff verify <file>... [--sums <file>]")
+    for name, needed in (("--watch", "--pages" in invocation.flags), ("--every", "--watch" in invocation.values)):
+        if name in invocation.values and not needed:
+            raise UsageError(f"option {name} needs {'--pages' if name == '--watch' else '--watch'}", SEE_HELP)
+    if invocation.number("--every") == 0:
+        raise UsageError("option --every wants at least 1", SEE_HELP)
+    return invocation
+
+
+def check_trust(invocation: Invocation) -> None:
+    """Check that signatures and keyrings come together, as far as the command line tells."""
+    lists = invocation.lists
+    if "--signature" in lists and "--keyring" not in lists:
+        raise UsageError("option --signature needs --keyring", "a signature tells nothing without a key that you trust")
+    if "--keyring" in lists and "--signature" not in lists and "--sums" not in lists:
+        raise UsageError("option --keyring needs --signature, or --sums that are signed inside", SEE_HELP)
 
 
 def check_explain(invocation: Invocation) -> Invocation:
