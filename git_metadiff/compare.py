@@ -16,12 +16,14 @@ from git_metadiff.chain import cut_chain, join_chains
 from git_metadiff.codec import encode
 from git_metadiff.errors import MetadiffError
 from git_metadiff.git import FastImport, Git, Scratch, check_git_version
-from git_metadiff.inputs import Inputs, Rules, Saved, asks, key_of, orders_of, pack_inputs, tags_digest
+from git_metadiff.inputs import Inputs, Rules, Saved, Verified, asks, key_of, orders_of, pack_inputs, tags_digest
 from git_metadiff.model import Comparison, Patchset, Release, Transition
 from git_metadiff.segment import Part, Progress, no_collection, run_part
 from git_metadiff.sources import PatchsetSource, ReleaseSource, find_patchset, find_release, import_release
 from git_metadiff.sources.patchset import check_counts, check_further
 from git_metadiff.store import Store, check_name, open_git, refs_of
+from git_metadiff.verify.check import Vouchers
+from git_metadiff.verify.sources import verify_sources
 from git_metadiff.workers import default_jobs, run_forked
 
 #: P's commits, on no branch.
@@ -39,6 +41,7 @@ def compare(
     partial: bool = False,
     diff_only: bool = False,
     jobs: int | None = None,
+    vouchers: Vouchers | None = None,
     environ: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     progress: Progress | None = None,
@@ -49,7 +52,8 @@ def compare(
     `releases` and `patchsets` are as on the command line, relative paths from `cwd`; one patchset fewer than releases
     asks for a forecast; `diff_only` leaves the names and messages of patches out of what is evidence; `jobs` is how
     many processes may work at the same time (None: as many as there are processors, four at most), and decides
-    nothing else. Raises MetadiffError for bad input and for a certificate that does not hold; nothing is changed then.
+    nothing else; where there are `vouchers`, every file must verify, and the commits made of it record its digest.
+    Raises MetadiffError for bad input and for a certificate that does not hold; nothing is changed then.
     """
     environ = os.environ if environ is None else environ
     cwd = Path.cwd() if cwd is None else cwd
@@ -60,12 +64,14 @@ def compare(
     store = Store(user)
     heads = store.heads(name)
     found = [find_release(one, user, cwd) for one in releases]
+    found, verified = verify_sources(releases, found, patchsets, cwd, vouchers, environ, progress)
     if len(found) == 1:
         found *= len(patchsets)
     with Scratch(user, environ) as scratch:
         trees = import_all(scratch, found, progress)
         sources = [
-            find_patchset(one, tree, scratch, user, cwd, strip) for one, tree in zip(patchsets, trees, strict=False)
+            find_patchset(one, tree, scratch, user, cwd, strip, verified)
+            for one, tree in zip(patchsets, trees, strict=False)
         ]
         inputs = gather_inputs(user, found, trees, sources, Rules(partial, diff_only))
         key = inputs.digest(__version__)
@@ -90,6 +96,7 @@ def append(
     partial: bool = False,
     diff_only: bool = False,
     jobs: int | None = None,
+    vouchers: Vouchers | None = None,
     environ: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     progress: Progress | None = None,
@@ -111,10 +118,12 @@ def append(
     before = cut_chain(before, len(saved.keys))
     heads = store.heads(before.name)
     found = [find_release(one, user, cwd) for one in releases]
+    found, verified = verify_sources(releases, found, patchsets, cwd, vouchers, environ, progress)
     with Scratch(user, environ) as scratch:
         trees = import_all(scratch, found, progress)
         sources = [
-            find_patchset(one, tree, scratch, user, cwd, strip) for one, tree in zip(patchsets, trees, strict=False)
+            find_patchset(one, tree, scratch, user, cwd, strip, verified)
+            for one, tree in zip(patchsets, trees, strict=False)
         ]
         inputs = further_inputs(user, before, saved, found, trees, sources)
         known = [one.tree for one in found if one.tree]
@@ -158,6 +167,15 @@ def gather_inputs(
         asked,
         rules,
         tags_digest(user) if forecast else "",
+        verified_of(found, sources),
+    )
+
+
+def verified_of(found: Sequence[ReleaseSource], sources: Sequence[PatchsetSource], first: int = 0) -> Verified:
+    """The digests of what was verified; `first` is the index of the first of these releases."""
+    return Verified(
+        {at: one.sha256 for at, one in enumerate(found, first) if one.sha256},
+        {at: one.sha256 for at, one in enumerate(sources, first) if one.sha256},
     )
 
 
@@ -190,6 +208,7 @@ def further_inputs(
         asked,
         saved.rules,
         tags_digest(user) if forecast else "",
+        saved.verified.until(count).joined(verified_of(found, sources, count)),
     )
 
 
@@ -225,7 +244,7 @@ def run(
     with no_collection():
         part = run_parts(scratch, inputs, progress, default_jobs() if jobs is None else jobs)
         with FastImport(scratch) as writer:
-            upstream = history.write_upstream(writer, inputs.names, inputs.trees)
+            upstream = history.write_upstream(writer, inputs.names, inputs.trees, inputs.verified.releases)
             downstream = write_downstream(writer, inputs, upstream, part, before)
             ids = writer.ids([*upstream, *downstream])
             comparison = assemble(inputs, part, name, ids[: len(upstream)], ids[len(upstream) :], before)
@@ -272,7 +291,8 @@ def write_downstream(
     for at, made in sorted(part.patchsets.items()):
         tip = history.write_series(writer, upstream[at], made.patches, made.steps)
         title = f"{inputs.names[at]} + {made.name}"
-        marks.append(history.write_downstream(writer, earlier, tip, inputs.trees[at], made.steps, title))
+        digest = inputs.verified.patchsets.get(at, "")
+        marks.append(history.write_downstream(writer, earlier, tip, inputs.trees[at], made.steps, title, digest))
         earlier = marks[-1]
     return marks
 

@@ -5,13 +5,13 @@
     refs/metadiff/NAME/comparison    holds the Comparison; its parents keep all of it from gc
 
 Author, committer and date are fixed, and names are as the user gave them without folders, so the same inputs give the
-same ids on any machine.
+same ids on any machine. The message of a release or patchset that was verified on the way in ends in its SHA-256.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from git_metadiff.git import EPOCH, FastImport, modify
@@ -29,15 +29,26 @@ class Branches:
     downstream: list[str]
 
 
-def write_upstream(writer: FastImport, names: Sequence[str], trees: Sequence[str]) -> list[str]:
-    """One commit a release, each on top of the one before; several patchsets on one release share its commit."""
+def titled(title: str, trailer: str, digest: str) -> bytes:
+    """A message of one line, with the digest of the file that it came from where that was verified."""
+    text = f"{title}\n\n{trailer}: {digest}\n" if digest else f"{title}\n"
+    return text.encode("utf-8", "surrogateescape")
+
+
+def write_upstream(
+    writer: FastImport, names: Sequence[str], trees: Sequence[str], digests: Mapping[int, str]
+) -> list[str]:
+    """One commit a release, each on top of the one before; several patchsets on one release share its commit.
+
+    `digests` are the SHA-256 of the releases that are verified files, by their index.
+    """
     marks: list[str] = []
     for at, (name, tree) in enumerate(zip(names, trees, strict=True)):
         if at and (names[at - 1], trees[at - 1]) == (name, tree):
             marks.append(marks[-1])
             continue
         parents = marks[-1:]
-        message = f"{name}\n".encode("utf-8", "surrogateescape")
+        message = titled(name, "Release-Sha256", digests.get(at, ""))
         marks.append(writer.commit(WORK_REF + "-upstream", message, parents, [], tree=tree))
     return marks
 
@@ -73,15 +84,23 @@ def patch_message(patch: Patch) -> bytes:
 
 
 def write_downstream(
-    writer: FastImport, before: str | None, tip: str, base: str, steps: Sequence[list[bytes]], name: str
+    writer: FastImport,
+    before: str | None,
+    tip: str,
+    base: str,
+    steps: Sequence[list[bytes]],
+    name: str,
+    digest: str = "",
 ) -> str:
-    """Dn: the tree after the whole patchset, on top of D(n-1) and the tip of its series. `base` is the tree of Un."""
+    """Dn: the tree after the whole patchset, on top of D(n-1) and the tip of its series. `base` is the tree of Un.
+
+    `digest` is the SHA-256 of a patchset that is a verified file.
+    """
     parents = [tip] if before is None else [before, tip]
     lines = [line for step in steps for line in step] if before is not None else []
     tree = base if before is not None else None
-    return writer.commit(
-        WORK_REF + "-downstream", f"{name}\n".encode("utf-8", "surrogateescape"), parents, lines, tree=tree
-    )
+    message = titled(name, "Patchset-Sha256", digest)
+    return writer.commit(WORK_REF + "-downstream", message, parents, lines, tree=tree)
 
 
 def write_comparison(writer: FastImport, name: str, key: str, parents: Sequence[str], files: dict[bytes, bytes]) -> str:

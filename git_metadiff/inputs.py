@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,30 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
+class Verified:
+    """The SHA-256 of the releases and patchsets that are files and were verified, by their index."""
+
+    releases: Mapping[int, str] = field(default_factory=dict)
+    patchsets: Mapping[int, str] = field(default_factory=dict)
+
+    def words(self) -> list[str]:
+        """What tells these from others; nothing where nothing was verified."""
+        return [f"{kind} {at} {digest}" for kind, of in self.tables().items() for at, digest in sorted(of.items())]
+
+    def tables(self) -> dict[str, Mapping[int, str]]:
+        """Both, by what they are of."""
+        return {"releases": self.releases, "patchsets": self.patchsets}
+
+    def until(self, count: int) -> Verified:
+        """Those of the first `count` releases and patchsets."""
+        return Verified(*({at: one for at, one in of.items() if at < count} for of in self.tables().values()))
+
+    def joined(self, other: Verified) -> Verified:
+        """These and the other ones."""
+        return Verified({**self.releases, **other.releases}, {**self.patchsets, **other.patchsets})
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """Everything that decides a comparison. Its last transition is a forecast if a patchset is missing."""
 
@@ -47,6 +72,7 @@ class Inputs:
     asks: bool  # a patch that has a later patchset names something that history could prove
     rules: Rules = field(default_factory=Rules)
     tags: str = ""  # of a forecast: a digest of the tags that it may name
+    verified: Verified = field(default_factory=Verified)
 
     @property
     def is_forecast(self) -> bool:
@@ -55,7 +81,7 @@ class Inputs:
 
     def digest(self, version: str) -> str:
         """A digest of all of it: another version of the program may find something else."""
-        words = [STORED, version, repr(self.rules), self.tags, *self.keys]
+        words = [STORED, version, repr(self.rules), self.tags, *self.keys, *self.verified.words()]
         words += [
             f"{name}\0{tree}\0{commit}\0{order}"
             for name, tree, commit, order in zip(self.names, self.trees, self.commits, self.orders, strict=True)
@@ -116,12 +142,13 @@ class Saved:
     asks: bool
     rules: Rules
     last: PatchsetSource  # the patchset that the next release is compared with
+    verified: Verified = field(default_factory=Verified)
 
 
 def pack_inputs(inputs: Inputs) -> dict[bytes, bytes]:
     """The files that keep them: a table, and the texts of the last patchset that is no forecast."""
     last = inputs.sources[len(inputs.keys) - 1]
-    data = {
+    data: dict[str, Any] = {
         "commits": inputs.commits,
         "orders": inputs.orders,
         "keys": inputs.keys,
@@ -133,6 +160,10 @@ def pack_inputs(inputs: Inputs) -> dict[bytes, bytes]:
             for one in last.texts
         ],
     }
+    if inputs.verified.words():  # only then, so that the ids of other comparisons stay what they are
+        data["verified"] = {
+            kind: {str(at): digest for at, digest in of.items()} for kind, of in inputs.verified.tables().items()
+        }
     files = {b"patch-%d" % at: one.data for at, one in enumerate(last.texts)}
     return {**files, INPUTS_FILE.encode(): json.dumps(data, separators=(",", ":"), ensure_ascii=True).encode()}
 
@@ -154,9 +185,17 @@ def unpack_inputs(data: Mapping[str, Any], texts: Sequence[bytes]) -> Saved:
             data["asks"],
             Rules(partial, diff_only),
             PatchsetSource(data["name"], last),
+            unpack_verified(data.get("verified", {})),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DamagedError from error
+
+
+def unpack_verified(data: Mapping[str, Mapping[str, str]]) -> Verified:
+    """The digests that `pack_inputs` wrote."""
+    tables = [{int(at): digest for at, digest in data.get(kind, {}).items()} for kind in Verified().tables()]
+    ensure(all(re.fullmatch("[0-9a-f]{64}", digest) for of in tables for digest in of.values()))
+    return Verified(*tables)
 
 
 def fits(saved: Saved, comparison: Comparison) -> bool:
@@ -165,6 +204,7 @@ def fits(saved: Saved, comparison: Comparison) -> bool:
     forecast = comparison.transitions[-1].forecast is not None
     return (
         len(saved.commits) == len(saved.orders) == count
+        and saved.verified == saved.verified.until(count)
         and len(saved.keys) == count - forecast
         and comparison.patchsets[len(saved.keys) - 1].name == saved.last.name
     )

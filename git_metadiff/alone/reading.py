@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,22 +13,25 @@ from git_metadiff.git import Git, Reading
 from git_metadiff.hunks import FilePatch, RawHunk
 from git_metadiff.model import Notice, Patch
 from git_metadiff.sources.folder import is_there
-from git_metadiff.sources.patchset import PatchsetSource, find_revision, not_found, read_path
+from git_metadiff.sources.patchset import NOTHING_VERIFIED, PatchsetSource, find_revision, not_found, read_path
 from git_metadiff.targets import LEVELS, Target, names_agree, names_at, resolve, show
 from git_metadiff.traces import Ledger
 
 WHAT = "without releases a patchset is a patch file, a quilt directory, a series file or an mbox"
 
 
-def find_alone(argument: str, user: Git | None, cwd: Path, strip: int | None) -> PatchsetSource:
+def find_alone(
+    argument: str, user: Git | None, cwd: Path, strip: int | None, verified: Mapping[Path, str] = NOTHING_VERIFIED
+) -> PatchsetSource:
     """Read what PATCHSET names: a file or folder; where `user` is a repository, also `REV:PATH` and `A..B`.
 
     One revision is no patchset here, for it is the difference from a release. Nothing is written anywhere but among
-    the system's temporary files. Raises MetadiffError if the argument names nothing or holds no patch.
+    the system's temporary files. `verified` tells the SHA-256 that files must have. Raises MetadiffError if the
+    argument names nothing or holds no patch.
     """
     path = cwd / argument
     if argument and is_there(path):
-        name, texts = path.resolve().name, read_path(path, argument)
+        name, texts = path.resolve().name, read_path(path, argument, verified.get(path, ""))
     else:
         name, texts = argument, from_revision(argument, user)
     if strip is not None:

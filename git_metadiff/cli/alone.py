@@ -60,16 +60,20 @@ def check(invocation: Invocation) -> None:
 def read_all(invocation: Invocation, environ: Mapping[str, str]) -> Reading:
     """Read the patchsets and match neighbours."""
     from git_metadiff.alone import compare_sides, find_alone, read_side
+    from git_metadiff.cli.compare import vouchers_of
     from git_metadiff.git import Git
+    from git_metadiff.verify.sources import verify_patchsets
 
     cwd = current_folder()
     git_dir = find_place(environ, cwd).git_dir
     user = Git(git_dir, environ) if git_dir is not None else None
     with Progress(environ, wanted="--quiet" not in invocation.flags) as progress:
+        vouchers = vouchers_of(invocation)
+        verified = verify_patchsets(invocation.patchsets, cwd, vouchers, environ, progress)
         sides = []
         for at, argument in enumerate(invocation.patchsets):
             progress(f"reading {argument}", at, len(invocation.patchsets))
-            sides.append(read_side(find_alone(argument, user, cwd, invocation.number("--strip")), at))
+            sides.append(read_side(find_alone(argument, user, cwd, invocation.number("--strip"), verified), at))
         return compare_sides(sides, diff_only="--diff-only" in invocation.flags, progress=progress)
 
 

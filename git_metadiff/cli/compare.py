@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from git_metadiff.model import Comparison
     from git_metadiff.render.view import Reader, View
     from git_metadiff.trace import Trace
+    from git_metadiff.verify.check import Vouchers
 
 
 #: Notices of what is no part of the comparison.
@@ -79,10 +80,22 @@ def make(invocation: Invocation, place: Place, environ: Mapping[str, str], cwd: 
         partial="--partial" in invocation.flags,
         diff_only="--diff-only" in invocation.flags,
         jobs=invocation.number("--jobs"),
+        vouchers=vouchers_of(invocation),
         environ=environ,
         cwd=cwd,
         progress=progress,
     )
+
+
+def vouchers_of(invocation: Invocation) -> Vouchers:
+    """What the user gave to hold files against."""
+    from git_metadiff.verify.check import Vouchers
+
+    def paths(name: str) -> tuple[Path, ...]:
+        return tuple(dict.fromkeys(map(Path, invocation.lists.get(name, ()))))
+
+    digests = tuple(dict.fromkeys(digest.lower() for digest in invocation.lists.get("--sha256", ())))
+    return Vouchers(paths("--sums"), digests, paths("--signature"), paths("--keyring"))
 
 
 def read_trace(name: str | None) -> Trace | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from git_metadiff.cli.compare import vouchers_of
 from git_metadiff.cli.output import write_all
 from git_metadiff.cli.parse import Invocation
 from git_metadiff.cli.program import one_line
@@ -23,17 +24,6 @@ if TYPE_CHECKING:
 
 #: A diagnosis: the file's name, what was found, and why there are no frame numbers, if there are none.
 Diagnosed = tuple[str, Diagnosis, str]
-
-
-def vouchers_of(invocation: Invocation) -> Vouchers:
-    """What the user gave to hold files against."""
-    lists = invocation.lists
-    return Vouchers(
-        tuple(dict.fromkeys(map(Path, lists.get("--sums", ())))),
-        tuple(dict.fromkeys(digest.lower() for digest in lists.get("--sha256", ()))),
-        tuple(dict.fromkeys(map(Path, lists.get("--signature", ())))),
-        tuple(dict.fromkeys(map(Path, lists.get("--keyring", ())))),
-    )
 
 
 def verify(invocation: Invocation, environ: Mapping[str, str]) -> int:

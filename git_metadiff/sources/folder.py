@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import re
 from collections.abc import Sequence
@@ -111,12 +112,24 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def read_file(path: Path) -> bytes:
-    """The content of a file; one that cannot be read raises MetadiffError."""
+def read_file(path: Path, verified: str = "") -> bytes:
+    """The content of a file; one that cannot be read, or has not the SHA-256 `verified`, raises MetadiffError."""
     try:
-        return path.read_bytes()
+        data = path.read_bytes()
     except OSError as error:
         raise unreadable(path, error) from error
+    if verified:
+        check_same(path, verified, hashlib.sha256(data).hexdigest())
+    return data
+
+
+def check_same(path: Path, verified: str, found: str) -> None:
+    """Raise MetadiffError if what was read of a file is not what was verified: no two readings need be the same."""
+    if verified != found:
+        raise MetadiffError(
+            f"{path}: it was verified, and then read otherwise (SHA-256 {found})",
+            f"'git metadiff verify --pages {path}' tells whether the disk or the memory of this machine is at fault",
+        )
 
 
 def unreadable(path: Path, error: OSError) -> MetadiffError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from git_metadiff.sources.reverse import reverse_patch
 PATCH_NAME = re.compile(r".*\.(?:patch|diff|mbox|eml)(?:\.(?:gz|xz|bz2|zst))?", re.DOTALL)
 #: What an entry of a series says where its patch is to be taken out again.
 REVERSE = frozenset(("-R", "--reverse"))
+NOTHING_VERIFIED: Mapping[Path, str] = {}
 SERIES_NAME = re.compile(r".*series(?:\.conf)?", re.DOTALL)
 
 
@@ -30,6 +31,7 @@ class PatchsetSource:
 
     name: str
     texts: tuple[PatchText, ...]
+    sha256: str = ""  # of a file that was verified
 
     @property
     def key(self) -> str:
@@ -44,12 +46,19 @@ class PatchsetSource:
 
 
 def find_patchset(
-    argument: str, release_tree: str, git: Git, user: Git, cwd: Path, strip: int | None
+    argument: str,
+    release_tree: str,
+    git: Git,
+    user: Git,
+    cwd: Path,
+    strip: int | None,
+    verified: Mapping[Path, str] = NOTHING_VERIFIED,
 ) -> PatchsetSource:
     """Read what PATCHSET names.
 
     `git` is the scratch repository, in which objects are read; `user` the user's, in which revisions are named;
-    `release_tree` the release of a patchset that is given as one revision.
+    `release_tree` the release of a patchset that is given as one revision; `verified` tells the SHA-256 that files must
+    have when they are read.
     """
     path = cwd / argument
     explicit = argument.startswith(("./", "../", "/")) or argument in (".", "..")
@@ -62,10 +71,11 @@ def find_patchset(
         )
     if found is None and not exists:
         raise not_found(argument, user)
-    texts = found if found is not None else read_path(path, argument)
+    digest = verified.get(path, "") if found is None else ""
+    texts = found if found is not None else read_path(path, argument, digest)
     if strip is not None:
         texts = [replace(text, strip=strip) for text in texts]
-    return PatchsetSource(argument if found is not None else path.resolve().name, tuple(texts))
+    return PatchsetSource(argument if found is not None else path.resolve().name, tuple(texts), digest)
 
 
 def not_found(argument: str, user: Git) -> MetadiffError:
@@ -112,11 +122,11 @@ def find_in_revision(argument: str, git: Git, user: Git) -> list[PatchText] | No
     return None if content is None else read_content(name, content, folder)
 
 
-def read_path(path: Path, argument: str) -> list[PatchText]:
-    """The patches of a file or folder on disk."""
+def read_path(path: Path, argument: str, verified: str = "") -> list[PatchText]:
+    """The patches of a file or folder on disk; `verified` is the SHA-256 that a file must have, if it was verified."""
     if path.is_dir():
         return read_folder(DiskFolder(path, argument))
-    return read_content(path.name, read_file(path), DiskFolder(path.parent, argument))
+    return read_content(path.name, read_file(path, verified), DiskFolder(path.parent, argument))
 
 
 def read_folder(folder: Folder) -> list[PatchText]:

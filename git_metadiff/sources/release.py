@@ -10,7 +10,7 @@ from pathlib import Path
 from git_metadiff.errors import MetadiffError
 from git_metadiff.git import FastImport, Git
 from git_metadiff.sources.archive import import_archive, import_directory, is_archive
-from git_metadiff.sources.folder import is_there
+from git_metadiff.sources.folder import check_same, is_there
 
 Progress = Callable[[str, int, int], None]
 
@@ -22,6 +22,7 @@ class ReleaseSource:
     name: str
     tree: str = ""  # id, for a revision
     path: Path | None = None
+    sha256: str = ""  # of an archive that was verified: what is imported must have it too
 
     @property
     def key(self) -> str | None:
@@ -74,4 +75,8 @@ def import_release(source: ReleaseSource, writer: FastImport, number: int, progr
     ref = f"refs/import/{number}"
     if source.path.is_dir():
         return import_directory(source.path, writer, ref, report)
-    return import_archive(source.path, writer, ref, report)
+    state = hashlib.sha256()
+    mark = import_archive(source.path, writer, ref, report, state.update if source.sha256 else None)
+    if source.sha256:
+        check_same(source.path, source.sha256, state.hexdigest())
+    return mark
