@@ -356,6 +356,9 @@ def check_vouched(
     if vouchers.sums:
         named = ", ".join(map(str, vouchers.sums))
         raise MetadiffError(f"{named}: there is no digest for {name}", f"is it for another file? else {WHAT_VOUCHES}")
+    if vouchers.digests:
+        names = ", ".join(one.name for one in silent)
+        raise MetadiffError(f"nothing vouches for one of {names}", f"give {BY_HAND} <hex> for each of them")
     raise silent_error(silent[0])
 
 
