@@ -267,10 +267,10 @@ class Examiner:
             self.digests[1].update(disk)
         if number == 1 and self.state.size <= KEPT_WHOLE:
             self.whole[at] = data
-        if disk is not None and disk != data:
-            self.differences(number, at, data, disk, changed)
         for unit in changed:
             self.change(number, at, unit, data, disk)
+        if disk is not None and disk != data:
+            self.differences(number, at, data, disk, changed)
         if disk is not None:
             self.check_disk(number, at, disk)
         if list_all:
