@@ -95,7 +95,7 @@ __git_complete_revlist_file () { COMPREPLY=(REVISIONS); }
         ("--pat", {"--patches", "--patch"}),
         ("v1 v2 --name-s", {"--name-status"}),
         ("sh", {"show"}),
-        ("v", {"v1"}),
+        ("v", {"v1", "verify"}),
         ("v1 v", {"REVISIONS"}),
         ("--color=a", {"always", "auto"}),
         ("--name s", {"stored"}),

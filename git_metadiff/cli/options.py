@@ -343,7 +343,7 @@ OPTIONS = (
         value="file",
         commands=TRUSTING,
         group=TRUST,
-        manual="As gpg --export writes it, also with --armor. May be given again.",
+        manual="As gpg exports it, binary or armored. May be given again.",
     ),
     Option(
         "--pages",
