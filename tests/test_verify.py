@@ -297,6 +297,10 @@ def test_without_gpgv(release: Path, tmp_path: Path) -> None:
     with pytest.raises(MetadiffError, match="cannot run gpgv") as raised:
         check_files(subjects, vouchers, {"PATH": str(tmp_path)})
     assert raised.value.hint == "install gpgv (of GnuPG), and put it on PATH"
+    for script, words in (("#!/bin/sh\nexit 2\n", "ended without a word"), ("#!/nonexistent\n", "cannot run gpgv")):
+        written(tmp_path / "gpgv", script).chmod(0o755)
+        with pytest.raises(MetadiffError, match=words):
+            check_files(subjects, vouchers, {"PATH": str(tmp_path)})
 
 
 # Files that cannot be read twice

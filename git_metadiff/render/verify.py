@@ -116,7 +116,7 @@ def diagnosis(name: str, found: Diagnosis, view: View, said: str) -> Iterator[by
     yield from (line(INDENT + words) for words in explained(found))
     if not sound:
         yield from _readings(found, view)
-    if said and found.pages:
+    if said and (found.pages or found.every):
         yield line(INDENT + said)
     pages = sorted(found.pages.values(), key=lambda one: one.index)
     shown = pages if view.everything else pages[:MOST_PAGES]

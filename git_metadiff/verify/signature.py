@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote
 
 from git_metadiff.errors import MetadiffError
 from git_metadiff.verify.armor import ArmorError, dearmor
@@ -22,6 +21,7 @@ from git_metadiff.verify.digests import open_regular
 
 #: Bytes that a signature, a keyring or a sums file may have: far more than any, and far less than memory.
 MOST = 64 << 20
+STATUS = b"[GNUPG:] "  # begins every status line
 NO_KEY = "9"  # the reason of an ERRSIG without the public key
 
 Outcome = Literal["good", "good, key expired since", "bad", "expired", "revoked", "unknown key", "unsupported"]
@@ -82,10 +82,12 @@ class Statuses:
 
 def read_statuses(out: bytes) -> Statuses:
     """Read the lines that gpgv wrote to its status descriptor."""
+    from urllib.parse import unquote
+
     found = Statuses()
     expiry = 0
     for line in out.decode("utf-8", "replace").splitlines():
-        word, *rest = line.removeprefix("[GNUPG:] ").split(" ") if line.startswith("[GNUPG:] ") else [""]
+        word, *rest = line.removeprefix(STATUS.decode()).split(" ") if line.startswith(STATUS.decode()) else [""]
         if word in OUTCOMES:
             unknown = word == "ERRSIG" and rest[5:6] == [NO_KEY]
             key = rest[6] if unknown and len(rest) > 6 else rest[0]
@@ -124,11 +126,12 @@ class Gpgv:
 
     def __init__(self, keyrings: Sequence[Path], environ: Mapping[str, str]) -> None:
         self._names = ", ".join(map(str, keyrings))
+        data = [read_keyring(path) for path in keyrings]
         self._folder = tempfile.TemporaryDirectory(prefix="metadiff-gpgv-", dir=environ.get("TMPDIR") or None)
         self.home = Path(self._folder.name)
         self._environ = {"PATH": environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
         self._environ |= {"HOME": str(self.home), "GNUPGHOME": str(self.home)}
-        self._keyrings = [self._keep(f"keyring-{at}", read_keyring(path)) for at, path in enumerate(keyrings)]
+        self._keyrings = [self._keep(f"keyring-{at}", one) for at, one in enumerate(data)]
 
     def __enter__(self) -> Gpgv:
         return self
@@ -183,6 +186,8 @@ class Gpgv:
     def _judged(self, name: str, out: bytes) -> Statuses:
         """The statuses; what tells nothing about the content raises MetadiffError."""
         found = read_statuses(out)
+        if STATUS not in out:
+            raise MetadiffError(f"{name}: gpgv ended without a word about it", "does 'gpgv --version' work here?")
         if found.outcome is None:
             raise MetadiffError(
                 f"{name}: there is no signature in it", "a signature is a .sign, .sig, .asc or .gpg file"
@@ -225,7 +230,7 @@ def start_error_named() -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise MetadiffError("cannot run gpgv", "install gpgv (of GnuPG), and put it on PATH") from error
-    except PermissionError as error:
+    except OSError as error:
         raise MetadiffError(f"cannot run gpgv: {error.strerror}", "put a gpgv that runs here on PATH") from error
 
 

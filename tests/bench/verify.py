@@ -79,6 +79,7 @@ def main() -> int:
         met &= memory <= MOST_MEMORY and (ratio >= LEAST_SPEED or contender != "verify --sums")
         print(
             f"{contender:<16} median {statistics.median(walls):7.2f} s  min {min(walls):7.2f} s  "
+            f"cpu {statistics.median(one.cpu for one in usages):6.2f} s  "
             f"speed {ratio:5.2f} of sha256sum's  {memory:6.1f} MiB"
         )
     return 0 if met else 1
