@@ -165,6 +165,10 @@ def test_wrong_on_the_disk() -> None:
     both = look(Simulated(lambda _: hit(bad, 9), lambda _: bad), expected=sha256(GOOD))
     assert both.verdicts == ["cache differs from disk", "wrong on disk"]
     assert list(both.pages) == [9]
+    assert "than the disk; the disk is wrong, and so is the cache\n" in text_of(both)
+    behind = look(Simulated(lambda _: GOOD, lambda _: bad), expected=sha256(GOOD))
+    assert behind.verdicts == ["cache differs from disk", "wrong on disk"]
+    assert "than the disk; the disk is wrong and the cache right\n" in text_of(behind)
     assert look(Simulated(lambda _: bad, lambda _: bad, "none"), expected=sha256(GOOD)).verdict == "wrong on disk"
 
 

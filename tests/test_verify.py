@@ -271,6 +271,9 @@ def test_signed_sums(release: Path, tmp_path: Path) -> None:
     ring, sums = KEYS / "releases.asc", KEYS / "SHA256SUMS.asc"
     report = check(release, sums=(sums,), keyrings=(ring,))
     assert (report.holds, report.sums[0].signed is not None) == (True, True)
+    line = report.findings[0].expected[0].line
+    assert line is not None
+    assert sums.read_text().splitlines()[line - 1] == f"{SHA256}  release.tar"
     around = written(tmp_path / "around", b"0" * 64 + b"  release.tar\n\n" + sums.read_bytes())
     assert check(release, sums=(around,), keyrings=(ring,)).holds
     changed = written(tmp_path / "changed", sums.read_bytes().replace(SHA256.encode(), b"0" * 64))

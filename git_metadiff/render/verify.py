@@ -167,8 +167,10 @@ def _who(found: Diagnosis) -> str:
 
 
 def _disk_is(found: Diagnosis) -> str:
-    right = found.is_right("disk")
-    return "" if right is None else "; the disk is right" if right else "; the disk is wrong too"
+    words = {True: "; the disk is right", False: "; the disk is wrong", None: ""}[found.is_right("disk")]
+    if found.is_right("disk") is False:
+        words += " and the cache right" if found.is_right("cache") else ", and so is the cache"
+    return words
 
 
 def _readings(found: Diagnosis, view: View) -> Iterator[bytes]:

@@ -67,3 +67,9 @@ def signed_text(data: bytes) -> bytes:
     if found is None:
         raise ArmorError("its signature is missing or cut off")
     return re.sub(rb"^- ", b"", found["text"], flags=re.MULTILINE)
+
+
+def lines_before_text(data: bytes) -> int:
+    """How many lines stand in a clearsigned message before its text."""
+    found = SIGNED_TEXT.search(data)
+    return data.count(b"\n", 0, found.start("text")) if found else 0

@@ -15,7 +15,7 @@ from typing import Literal
 
 from git_metadiff.errors import MetadiffError
 from git_metadiff.sources.streams import HEAD, Refused, compression, decompressed
-from git_metadiff.verify.armor import ArmorError, is_clearsigned, signed_text
+from git_metadiff.verify.armor import ArmorError, is_clearsigned, lines_before_text, signed_text
 from git_metadiff.verify.digests import MAIN_ALGORITHM, Digester, digest_file, open_regular, pieces
 from git_metadiff.verify.signature import Gpgv, Signature, Statuses, read_small, stem
 from git_metadiff.verify.sums import Sum, read_sums, sums_of
@@ -165,6 +165,7 @@ def load_sums(path: Path, signature: Path | None, gpgv: Gpgv | None) -> SumsFile
     name, data = str(path), read_small(path)
     signed = None
     clear = is_clearsigned(data)
+    before = lines_before_text(data) if clear else 0
     if gpgv is not None and signature is not None:
         signed = Signed(str(signature), gpgv.detached(str(signature), read_small(signature), [data]))
     if clear and gpgv is not None and (signed is None or signed.statuses.holds):
@@ -177,7 +178,8 @@ def load_sums(path: Path, signature: Path | None, gpgv: Gpgv | None) -> SumsFile
             raise MetadiffError(f"{name}: {error}", "fetch it again") from error
     if signed is not None and not signed.statuses.holds:
         return SumsFile(name, (), signed)
-    return SumsFile(name, tuple(read_sums(data, name)), signed, clear and gpgv is None)
+    sums = tuple(replace(one, line=one.line + before) for one in read_sums(data, name))
+    return SumsFile(name, sums, signed, clear and gpgv is None)
 
 
 def expectations(subject: Subject, sums: Sequence[SumsFile]) -> Iterator[Expected]:
