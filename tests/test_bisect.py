@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_metadiff.bisect import Candidate, Facts, Piece, Suspect, gather, rank
-from git_metadiff.bisect.candidates import home_section, opened, path_of, sections_in, with_places
+from git_metadiff.bisect.candidates import callees_in, home_section, opened, path_of, sections_in, with_places
 from git_metadiff.bisect.suspicion import CUTS, WEIGHTS
 from git_metadiff.cli.parse import parse
 from git_metadiff.compare import compare
@@ -300,6 +300,18 @@ def test_what_the_trace_says(suspect: Candidate, words: str) -> None:
     first, second = order(facts, "fault_here", "caller")
     assert first.candidate is suspect and second.candidate is bystander
     assert any(said.startswith(words) or words in said for said in first.why)
+
+
+def test_a_caller_that_spells_out_its_call_was_not_left_by_an_added_one() -> None:
+    suspect = candidate("k/call.c", piece("1", "caller", added=(b"\tthird(1);",)))
+    said = "adds a call in caller, which was left by one"
+    text = b"static int caller(int third)\n{\n\tother();\n\treturn fault_here(third);\n}\n\nint last;\nint again(1);\n"
+    callees = callees_in([text])
+    assert callees == {"caller": {"other", "fault_here"}}
+    assert said not in order(Facts((suspect,), callees=callees), "fault_here", "caller")[0].why
+    assert said in order(Facts((suspect,), callees=callees), "third_party", "caller")[0].why
+    doubted = parse_trace(b" fault_here+0x1/0x2\n ? noise+0x1/0x2\n caller+0x1/0x2\n")
+    assert said not in rank(Facts((suspect,), callees=callees), doubted)[0].why
 
 
 def test_what_is_far_from_the_stack_comes_behind_its_neighbours() -> None:

@@ -97,6 +97,8 @@ class Facts:
     homes: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
     #: files of the trace -> the CONFIG_ symbols that they name
     symbols: dict[bytes, frozenset[bytes]] = field(default_factory=dict)
+    #: functions of the trace -> the functions that their text in the newer release calls by name, canonical both
+    callees: dict[str, frozenset[str]] = field(default_factory=dict)
     #: Makefiles beside new functions within reach -> the objects that have compiler flags of their own
     flagged: dict[bytes, frozenset[bytes]] = field(default_factory=dict)
 
@@ -138,6 +140,7 @@ def gather(
         tuple(_grouped([*upstream, *inside], collisions, reading.traced)),
         homes,
         {path: frozenset(SYMBOL.findall(reading.text(path))) for paths in homes.values() for path in paths},
+        callees_in([reading.text(path) for path in sorted({path for paths in homes.values() for path in paths})]),
         reading.flags(collisions),
     )
 
@@ -298,6 +301,22 @@ def needles(name: str) -> list[bytes]:
     if not name.startswith(("sys_", "compat_sys_")):
         return [plain]
     return [plain, *(b"%sSYSCALL_DEFINE%d" % (compat, count) for compat in (b"", b"COMPAT_") for count in range(7))]
+
+
+def callees_in(texts: Iterable[bytes]) -> dict[str, frozenset[str]]:
+    """What each function that some files define calls by name; names are canonical."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for text in texts:
+        current = None
+        for line in text.split(b"\n"):
+            opens = opened([line])
+            if opens:
+                current = canonical(opens[0])
+            elif current is not None:
+                found[current].update(canonical(call.decode("latin-1")) for call in CALL.findall(line))
+            if line[:1] == b"}":
+                current = None
+    return {name: frozenset(calls) for name, calls in found.items()}
 
 
 def _downstream_pieces(

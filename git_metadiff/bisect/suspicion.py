@@ -127,13 +127,19 @@ class Scene:
         self.trace = trace
         self.depths: dict[str, int] = {}  # canonical function -> its frame
         self.shares: dict[str, float] = {}
+        self.callees: dict[str, str] = {}  # function -> the one that its call led to, as far as the stack is certain
+        last: str | None = None
         certain = 0  # frames that the kernel doubts are no step on the way
         for frame in trace.frames if trace else ():
             name = canonical(frame.function)
             if name not in self.depths:
                 self.depths[name] = frame.at
                 self.shares[name] = DECAY**certain * (1 if frame.reliable else DOUBT)
-            certain += frame.reliable
+                if last is not None:
+                    self.callees[name] = last
+            if frame.reliable:
+                certain += 1
+                last = name
         self.words = {name.encode("latin-1"): name for name in self.depths}
         self.files: dict[bytes, str] = {}  # file of the stack -> its function nearest to the fault
         for name in sorted(self.depths, key=lambda one: self.depths[one]):
@@ -149,6 +155,10 @@ class Scene:
     def nearness(self, name: str) -> float:
         """How much a function of the stack says: 1 at the fault, less for each frame above it."""
         return self.shares[name]
+
+    def spells_out(self, name: str) -> bool:
+        """Whether the newer release has the very call by which a function was left: then no added call made it."""
+        return self.callees.get(name) in self.facts.callees.get(name, frozenset())
 
     def told(self, name: str) -> str:
         """`frame 2 of the trace`."""
@@ -245,7 +255,7 @@ def calls_on_the_stack(candidate: Candidate, scene: Scene, name: str, share: flo
     below = [other for word, other in scene.words.items() if word in calls and scene.depths[other] == depth - 1]
     if below:
         yield Evidence("calls-frame", f"adds the call of {below[0]}, {scene.told(below[0])}", share)
-    elif depth > 0 and calls:
+    elif depth > 0 and calls and not scene.spells_out(name):
         yield Evidence("new-call-in-caller", f"adds a call in {name}, which was left by one", share)
 
 
