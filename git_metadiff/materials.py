@@ -15,6 +15,9 @@ from git_metadiff.model import InterdiffHunk, Range
 from git_metadiff.ownership import OwnedRun
 from git_metadiff.port import Port, Trees, is_text
 
+#: The mode of a submodule: its id names a commit elsewhere, and no text.
+SUBMODULE = "160000"
+
 
 def base_names(
     scratch: Scratch, trees: Trees, ported: Port, traces: list[FileTrace], added: Tree
@@ -41,7 +44,13 @@ def base_names(
 def line_maps(scratch: Scratch, trees: Trees, ported: Port, sources: dict[bytes, bytes]) -> dict[bytes, LineMap]:
     """The line map U1 -> U2 of every touched file that upstream changed, by its name in U2."""
     maps = {file.upstream: file.map for file in ported.files.values() if file.upstream is not None and file.map.blocks}
-    rest = [new for new, old in sources.items() if new not in maps and trees.u1[old][1] != trees.u2[new][1]]
+    rest = [
+        new
+        for new, old in sources.items()
+        if new not in maps
+        and trees.u1[old][1] != trees.u2[new][1]
+        and SUBMODULE not in (trees.u1[old][0], trees.u2[new][0])
+    ]
     pairs = [(trees.u1[sources[path]][1], trees.u2[path][1]) for path in rest]
     for path, blocks in zip(rest, diff_blocks(scratch, pairs, "histogram"), strict=True):
         if blocks:
@@ -79,7 +88,7 @@ class Others:
     def before(self, path: bytes) -> bytes:
         """The content of such a file in U1; nothing for a new one."""
         entry = self._trees.u1.get(path)
-        return b"" if entry is None else self._objects.read(entry[1])
+        return self._objects.read(entry[1]) if entry is not None and is_text(entry[0]) else b""
 
 
 class Texts:
@@ -92,7 +101,7 @@ class Texts:
 
     def _id(self, side: str, file: bytes) -> str | None:
         entry = self._trees.u1.get(self._sources.get(file, file)) if side == "old" else self._trees.u2.get(file)
-        return entry[1] if entry is not None else None
+        return entry[1] if entry is not None and entry[0] != SUBMODULE else None
 
     def fetch(self, side: str, files: Sequence[bytes]) -> None:
         """Read many files in one batch."""

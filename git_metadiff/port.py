@@ -149,14 +149,20 @@ def settle_whole(file: PortedFile, trees: Trees) -> bool:
     if theirs is None:
         state = "absorbed" if ours is None else "placed" if ours == base else "unplaced"
         return settled(file, state, "file-changed")
-    if ours is None:
-        return settled(file, "unplaced", "file-deleted")
+    if ours is None or types_clash(base, ours, theirs):
+        return settled(file, "unplaced", "file-deleted" if ours is None else "file-changed")
     if ours[1] == base[1] or ours[1] == theirs[1] or theirs[1] == base[1]:
         state = "absorbed" if ours == theirs and file.upstream == file.old else "placed"
         return settled(file, state, "")
     if not all(is_text(entry[0]) for entry in (base, ours, theirs)):
         return settled(file, "unplaced", "file-changed")
     return False
+
+
+def types_clash(base: tuple[str, str], ours: tuple[str, str], theirs: tuple[str, str]) -> bool:
+    """Whether a file became a link or a submodule, or the reverse, on one side, while the other side changed it too."""
+    kinds = {entry[0][:3] for entry in (base, ours, theirs)}
+    return len(kinds) > 1 and base not in (ours, theirs) and ours != theirs
 
 
 def settled(file: PortedFile, state: str, reason: str) -> bool:
@@ -299,7 +305,7 @@ class Placer:
         `low` and `high` are the lines of U1 between which it may slide to an equal place.
         """
         change.x, change.y = self.map.region(change.a, change.b)
-        variants = list(self._variants(change, low, high))
+        variants = list(self.variants(change, low, high))
         if any(self._by_upstream(slid) for slid in [change, *variants]):
             change.state = "absorbed"
             return
@@ -313,7 +319,7 @@ class Placer:
             return
         self._by_context(change)
 
-    def _variants(self, change: NetChange, low: int, high: int) -> Iterator[NetChange]:
+    def variants(self, change: NetChange, low: int, high: int) -> Iterator[NetChange]:
         """A pure insertion or removal as other diffs would cut it, slid among equal lines, the nearest first."""
         if change.b > change.a and change.d > change.c:
             return
