@@ -42,6 +42,8 @@ class PatchText:
     subject: str | None = None
     message: bytes = b""
     author: bytes | None = None
+    lead: bytes = b""  # of a mail, its text as it was found up to its diff
+    file: str = ""  # the file that it was found in, where that holds several
 
 
 @dataclass(slots=True)

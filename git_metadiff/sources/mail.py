@@ -22,6 +22,8 @@ ENCODED = re.compile(
     rb"^(?:content-transfer-encoding:\s*(?:base64|quoted-printable)|content-type:\s*multipart/)", re.I | re.MULTILINE
 )
 HEADER = re.compile(rb"[!-9;-~]+:")
+#: Headers that tell how the text of a mail is encoded.
+ENCODING = (b"content-type:", b"content-transfer-encoding:", b"content-disposition:")
 #: What makes a text a patch: a section of git, two file headers before a hunk, or a stub for a binary file.
 DIFF = re.compile(rb"^(?:diff --git \S|--- .+\n\+\+\+ .+\n@@ -\d|Binary files .+ differ)", re.MULTILINE)
 #: Where `git am` sees the end of a message.
@@ -84,7 +86,23 @@ def read_mail(data: bytes, name: str, *, named: bool) -> PatchText | None:
     told = (subject or "").encode("utf-8", "surrogateescape") + b"\n\n" + text
     patch = b"\n" * body.count(b"\n", 0, end) + body[end:]
     called = commit[1].decode() if commit and not named else name
-    return PatchText(called, patch, None, subject, told, author_of(found))
+    lead = lead_of(head, data, body, message, end or len(body) - len(body.lstrip(b"\n")))
+    return PatchText(called, patch, None, subject, told, author_of(found), lead)
+
+
+def lead_of(head: bytes, data: bytes, body: bytes, message: email.message.Message, end: int) -> bytes:
+    """What stands before the diff of a mail, to be written again: byte for byte where the mail is not encoded.
+
+    `head` is the line before the mail, `data` the mail, `body` its decoded text, of which `end` bytes are the lead.
+    """
+    first = head + b"\n" * bool(head)
+    if not message.is_multipart() and data.endswith(body):
+        return first + data[: len(data) - len(body) + end]
+    fields = re.split(rb"\n(?![ \t])", data.partition(b"\n\n")[0])
+    kept = [field for field in fields if not field.lower().startswith(ENCODING)]
+    charset = next((part.get_content_charset() for part in message.walk() if part.get_content_charset()), None)
+    plain = b"Content-Type: text/plain; charset=%b\nContent-Transfer-Encoding: 8bit\n\n" % (charset or "utf-8").encode()
+    return first + b"\n".join([*kept, plain]) + body[:end]
 
 
 def patch_parts(message: email.message.Message, name: str) -> Iterator[bytes]:

@@ -152,7 +152,7 @@ def read_file_of_patches(name: str, data: bytes) -> list[PatchText]:
     """The patches of a file in a folder of patches, where a mail without one is a cover letter."""
     data = plain(data, name)
     if is_mail(data):
-        return read_mails(data, name)
+        return [replace(text, file=name) for text in read_mails(data, name)]
     return read_content(name, data, None)
 
 
