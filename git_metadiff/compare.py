@@ -234,7 +234,7 @@ def run(
     progress: Progress | None,
     known: Sequence[str],
     before: Comparison | None,
-    jobs: int | None,
+    jobs: int | None = None,
 ) -> Comparison:
     """All stages, from applying to the refs.
 

@@ -10,6 +10,7 @@ LINEAGE = "lineage"
 GRAPH = "graph"
 BISECT = "bisect"
 VERIFY = "verify"
+PORT = "port"
 LIST = "list"
 FORGET = "forget"
 
@@ -21,12 +22,13 @@ COMMANDS = {
     GRAPH: "the graph of hunks for other programs, and the evidence behind each edge",
     BISECT: "what to suspect first when the new release with its patchset fails and the old one did not",
     VERIFY: "hold files against published digests and signatures; find pages that change behind one's back",
+    PORT: "carry a patchset onto a new release, patch by patch, as files to start a rebase from",
     LIST: "list the stored comparisons",
     FORGET: "remove a stored comparison",
 }
 
 #: Named in the design, not here yet: a clear answer instead of "unknown revision".
-LATER = ("guard", "port")
+LATER = ("guard",)
 
 #: Answered before anything else is looked at; the last one is git's question for its completion.
 INFORMATION = ("-h", "--help", "--version", "--git-completion-helper")
@@ -41,6 +43,7 @@ USAGE = (
     "git metadiff graph [<options>] [-- <path>...]",
     "git metadiff bisect [list] [<options>] [-- <path>...]",
     "git metadiff verify [<options>] <file>...",
+    "git metadiff port [<options>] [<old-release>] <new-release> [--patches <patchset>] -o <folder>",
     "git metadiff list",
     "git metadiff forget <name>",
 )
@@ -71,14 +74,15 @@ VIEWS = "Views"
 FAMILIES = "Lineage and graph"
 SUSPECTS = "Bisect"
 TRUST = "Verify"
+FORWARD = "Port"
 OUTPUT = "Output"
 GENERAL = "General"
-GROUPS = (INPUT, VIEWS, FAMILIES, SUSPECTS, TRUST, OUTPUT, GENERAL)
-EVERYWHERE = (MAIN, SHOW, LINEAGE, GRAPH, BISECT, VERIFY, LIST, FORGET)
+GROUPS = (INPUT, VIEWS, FAMILIES, SUSPECTS, TRUST, FORWARD, OUTPUT, GENERAL)
+EVERYWHERE = (MAIN, SHOW, LINEAGE, GRAPH, BISECT, VERIFY, PORT, LIST, FORGET)
 #: Commands that show something on the terminal.
-SHOWN = (MAIN, SHOW, LINEAGE, GRAPH, BISECT, VERIFY)
+SHOWN = (MAIN, SHOW, LINEAGE, GRAPH, BISECT, VERIFY, PORT)
 #: Commands that read files which somebody else may vouch for.
-TRUSTING = (MAIN, VERIFY)
+TRUSTING = (MAIN, VERIFY, PORT)
 #: Commands that take path limits.
 LIMITED = (MAIN, LINEAGE, GRAPH, BISECT)
 
@@ -96,6 +100,7 @@ OPTIONS = (
         "the patchsets, one for each release, or several on one release",
         kind=MANY,
         value="patchset",
+        commands=(MAIN, PORT),
         group=INPUT,
         manual="Takes every argument up to the next option; given again, it appends. See RELEASES BEHIND --PATCHES. "
         "One patchset fewer than releases asks for a forecast, see FORECAST.",
@@ -124,12 +129,14 @@ OPTIONS = (
         "the patch level: path components to take off names in patches",
         kind=VALUE,
         value="n",
+        commands=(MAIN, PORT),
         group=INPUT,
         manual="What patch(1) calls -p. Without it: 1, or what a series file says, or the level that applies.",
     ),
     Option(
         "--partial",
         "leave out hunks that do not apply, and list them, instead of failing",
+        commands=(MAIN, PORT),
         group=INPUT,
         manual="Hunks left out are not covered by the certificate.",
     ),
@@ -155,10 +162,11 @@ OPTIONS = (
         "the name of the comparison (default: default; later: the last one made here)",
         kind=VALUE,
         value="name",
-        commands=(MAIN, SHOW, LINEAGE, GRAPH, BISECT, FORGET),
+        commands=(MAIN, SHOW, LINEAGE, GRAPH, BISECT, PORT, FORGET),
         group=INPUT,
         manual="The result is stored under refs/metadiff/<name>/. Other commands take the last comparison that was "
-        "made in this work tree, or the one named here.",
+        "made in this work tree, or the one named here. port with an old release stores its forecast under this name "
+        "(default: port); without one, it takes this comparison.",
     ),
     Option(
         "--patch",
@@ -210,12 +218,12 @@ OPTIONS = (
     Option(
         "--json",
         "everything that was found, as JSON",
-        commands=(MAIN, LINEAGE, BISECT, VERIFY),
+        commands=(MAIN, LINEAGE, BISECT, VERIFY, PORT),
         group=VIEWS,
         manual="The document is described by the JSON Schema git_metadiff/data/schema.json, that of patches alone by "
         "alone.schema.json beside it. It is always whole: path "
         "limits do not narrow it. It cannot be combined with another view. lineage, "
-        "bisect and verify print documents of their own, of what was asked for.",
+        "bisect, verify and port print documents of their own, of what was asked for.",
     ),
     Option(
         "--fate",
@@ -379,6 +387,16 @@ OPTIONS = (
         "up to the next option; given again, it appends.",
     ),
     Option(
+        "--output",
+        "the folder to write the carried patches to; it must not exist, or be empty",
+        short="-o",
+        kind=VALUE,
+        value="folder",
+        commands=(PORT,),
+        group=FORWARD,
+        manual="See FORWARD PORT.",
+    ),
+    Option(
         "--unified",
         "lines of context (default: 3)",
         short="-U",
@@ -407,7 +425,7 @@ OPTIONS = (
         "hunk conflicts, is orphaned or ambiguous. Of patches alone: if a hunk is neither kept "
         "nor refreshed.",
     ),
-    Option("--quiet", "print nothing; implies --exit-code", commands=(MAIN, VERIFY), group=OUTPUT),
+    Option("--quiet", "print nothing; implies --exit-code", commands=(MAIN, VERIFY, PORT), group=OUTPUT),
     Option("-h", "this short help", commands=EVERYWHERE, group=GENERAL),
     Option("--help", "the manual", commands=EVERYWHERE, group=GENERAL),
     Option("--version", "the version", commands=EVERYWHERE, group=GENERAL),

@@ -17,6 +17,8 @@ ZSH = "zsh/site-functions/_git-metadiff"
 FISH = "fish/vendor_completions.d/git-metadiff.fish"
 BEGIN = '.\\" options: made by git_metadiff.cli.pages\n'
 END = '.\\" end of options\n'
+#: Values that are completed to names of files.
+FILES = ("file", "folder")
 MADE = "# Made by git_metadiff.cli.pages from the table of options.\n"
 
 
@@ -74,8 +76,8 @@ def zsh_option(option: Option) -> str:
     names = f"({option.short} {option.name})'{names}'" if option.short else names
     choices = f"({' '.join(option.choices)})" if option.choices else ""
     argument = {
-        VALUE: f":{option.value}:{'_files' if option.value == 'file' else choices}",
-        EACH: f":{option.value}:{'_files' if option.value == 'file' else ''}",
+        VALUE: f":{option.value}:{'_files' if option.value in FILES else choices}",
+        EACH: f":{option.value}:{'_files' if option.value in FILES else ''}",
         OPTIONAL: f"::{option.value}:(always never auto)",
         MANY: f":*-*:{option.value}:_files",
     }
@@ -99,7 +101,7 @@ def fish_option(option: Option) -> str:
     short = option.short.removeprefix("-") or ("h" if option.name == "-h" else "")
     names = (f" -s {short}" if short else "") + (f" -l {option.name[2:]}" if option.name.startswith("--") else "")
     value = {VALUE: " -x", EACH: " -x", MANY: " -r -F", OPTIONAL: " -a 'always never auto'"}.get(option.kind, "")
-    value = " -r" if option.value == "file" else value
+    value = " -r" if option.value in FILES else value
     value += f" -a '{' '.join(option.choices)}'" if option.choices else ""
     return f"complete -c git -n $seen{names}{value} -d {fish_quote(option.text)}\n"
 

@@ -23,6 +23,7 @@ from git_metadiff.cli.options import (
     MAIN,
     MANY,
     OPTIONAL,
+    PORT,
     VALUE,
     VERIFY,
     VIEW_ORDER,
@@ -77,6 +78,9 @@ def parse(arguments: Sequence[str], only_patchset: Callable[[str], bool] | None 
         lists={name: tuple(taken) for name, taken in scan.each.items()},
     )
     check_trust(invocation)
+    if scan.command == PORT:
+        releases, patchsets = tell_apart(scan.words, scan.lists, only_patchset or is_only_patchset)
+        return check_port(invocation._replace(words=tuple(releases), patchsets=tuple(patchsets)))
     if scan.command != MAIN:
         return check_words(invocation._replace(words=tuple(scan.words)))
     if scan.appended:
@@ -316,6 +320,21 @@ def check_trust(invocation: Invocation) -> None:
         raise UsageError("option --signature needs --keyring", "a signature tells nothing without a key that you trust")
     if "--keyring" in lists and "--signature" not in lists and "--sums" not in lists:
         raise UsageError("option --keyring needs --signature, or --sums that are signed inside", SEE_HELP)
+
+
+def check_port(invocation: Invocation) -> Invocation:
+    """Check the releases, the patchset and the folder of a forward port."""
+    form = "git metadiff port [OLD] NEW [--patches PATCHSET] -o DIR"
+    releases, patchsets = len(invocation.words), len(invocation.patchsets)
+    if releases not in (1, 2):
+        raise UsageError("port takes the new release, and the old one before it if need be", form)
+    if patchsets > 1:
+        raise UsageError(f"port carries one patchset, not {patchsets}", form)
+    if releases == 2 and not patchsets:
+        raise UsageError(f"no patchset given for '{invocation.words[0]}'", form)
+    if "--output" not in invocation.values:
+        raise UsageError("port needs a folder to write to", form)
+    return invocation
 
 
 def check_explain(invocation: Invocation) -> Invocation:

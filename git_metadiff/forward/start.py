@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git_metadiff import __version__
-from git_metadiff.compare import Progress, gather_inputs, import_all, run
+from git_metadiff.compare import gather_inputs, import_all, run
 from git_metadiff.errors import MetadiffError
 from git_metadiff.forward.carry import Series, carry
 from git_metadiff.forward.layout import Layout, find_layout, layout_of_stored
@@ -16,8 +16,11 @@ from git_metadiff.forward.words import ForwardPort
 from git_metadiff.git import Git, Scratch, check_git_version
 from git_metadiff.inputs import Rules
 from git_metadiff.model import Comparison
+from git_metadiff.segment import Progress
 from git_metadiff.sources import PatchsetSource, ReleaseSource, find_patchset, find_release
 from git_metadiff.store import Store, check_name, open_git
+from git_metadiff.verify.check import Vouchers
+from git_metadiff.verify.sources import verify_sources
 
 #: The comparison that a forward port is stored as, unless it is given a name.
 NAME = "port"
@@ -34,6 +37,7 @@ class Asked:
     name: str = NAME
     strip: int | None = None
     partial: bool = False
+    vouchers: Vouchers | None = None  # every file that is read must verify by them
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +103,19 @@ def foresee(
     heads = store.heads(asked.name)
     old = stored.release if asked.old is None and stored is not None else find_release(asked.old or "", user, cwd)
     found = [old, find_release(asked.new, user, cwd)]
+    patches = [] if asked.patches is None else [asked.patches]
+    found, verified = verify_sources(
+        [asked.old or old.name, asked.new],
+        found,
+        patches,
+        cwd,
+        asked.vouchers,
+        environ,
+        progress,
+    )
     with Scratch(user, environ) as scratch:
         trees = import_all(scratch, found, progress)
-        source, layout = find_series(asked, stored, trees[0], scratch, user, cwd)
+        source, layout = find_series(asked, stored, trees[0], scratch, user, cwd, verified)
         known = [one if is_revision(user, one) else replace(one, path=Path(one.name)) for one in found]
         rules = Rules(asked.partial or (asked.patches is None and stored is not None and stored.partial))
         inputs = gather_inputs(user, known, trees, [source], rules)
@@ -117,14 +131,20 @@ def foresee(
 
 
 def find_series(
-    asked: Asked, stored: Stored | None, tree: str, scratch: Scratch, user: Git, cwd: Path
+    asked: Asked,
+    stored: Stored | None,
+    tree: str,
+    scratch: Scratch,
+    user: Git,
+    cwd: Path,
+    verified: Mapping[Path, str],
 ) -> tuple[PatchsetSource, Layout]:
     """The patchset, and how it is kept."""
     if asked.patches is None:
         assert stored is not None
         source, layout = stored.patchset, layout_of_stored(stored.patchset)
     else:
-        source = find_patchset(asked.patches, tree, scratch, user, cwd, asked.strip)
+        source = find_patchset(asked.patches, tree, scratch, user, cwd, asked.strip, verified)
         layout = find_layout(asked.patches, source, tree, scratch, user, cwd)
     if not source.texts:
         raise MetadiffError(f"{source.name}: there is no patch in this series", "name a patchset with patches")

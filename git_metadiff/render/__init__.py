@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from git_metadiff.render.one_hunk import show_hunk
     from git_metadiff.render.page import full
     from git_metadiff.render.patches import series
+    from git_metadiff.render.port import carried, carried_document
     from git_metadiff.render.raw import patch
     from git_metadiff.render.tables import name_status, stat
     from git_metadiff.render.view import Reader, View
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Reader",
     "View",
+    "carried",
+    "carried_document",
     "collisions",
     "explain_hunk",
     "families_document",
@@ -48,6 +51,8 @@ __all__ = [
 HOMES = {
     "Reader": "view",
     "View": "view",
+    "carried": "port",
+    "carried_document": "port",
     "collisions": "meetings",
     "explain_hunk": "explain",
     "families_document": "lineage",
