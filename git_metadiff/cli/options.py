@@ -21,7 +21,7 @@ COMMANDS = {
     LINEAGE: "in which release each piece was introduced, edited, moved, absorbed or dropped",
     GRAPH: "the graph of hunks for other programs, and the evidence behind each edge",
     BISECT: "what to suspect first when the new release with its patchset fails and the old one did not",
-    VERIFY: "hold files against published digests and signatures; find pages that change behind one's back",
+    VERIFY: "hold files against published digests and signatures, and diagnose damaged ones",
     PORT: "carry a patchset onto a new release, patch by patch, as files to start a rebase from",
     LIST: "list the stored comparisons",
     FORGET: "remove a stored comparison",

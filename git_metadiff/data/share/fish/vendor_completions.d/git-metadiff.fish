@@ -4,7 +4,7 @@ complete -f -c git -n $seen -a show -d 'explain one hunk: old patch, upstream, n
 complete -f -c git -n $seen -a lineage -d 'in which release each piece was introduced, edited, moved, absorbed or dropped'
 complete -f -c git -n $seen -a graph -d 'the graph of hunks for other programs, and the evidence behind each edge'
 complete -f -c git -n $seen -a bisect -d 'what to suspect first when the new release with its patchset fails and the old one did not'
-complete -f -c git -n $seen -a verify -d 'hold files against published digests and signatures; find pages that change behind one\'s back'
+complete -f -c git -n $seen -a verify -d 'hold files against published digests and signatures, and diagnose damaged ones'
 complete -f -c git -n $seen -a port -d 'carry a patchset onto a new release, patch by patch, as files to start a rebase from'
 complete -f -c git -n $seen -a list -d 'list the stored comparisons'
 complete -f -c git -n $seen -a forget -d 'remove a stored comparison'
