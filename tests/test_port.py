@@ -164,3 +164,15 @@ def test_line_map_of_gaps_regions_and_pieces() -> None:
     assert lines.pieces(0, 10) == [(0, 0, 3), (5, 4, 3), (8, 9, 2)]
     assert [lines.back(at) for at in (2, 3, 4, 7, 8, 9)] == [2, None, 5, None, None, 8]
     assert lines.is_new(3) and lines.is_new(8) and not lines.is_new(9)
+
+
+def test_a_file_that_became_a_submodule(user: Git) -> None:
+    """Upstream's side stays whole: no mode of the one with the id of the other."""
+    one, two, three = ("1" * 40, "2" * 40, "3" * 40)
+    trees = Trees({b"f": ("100644", one)}, {b"f": ("160000", two)}, {b"f": ("100644", three)})
+    with Scratch(user, user.environ) as scratch, CatFile(scratch) as objects, FastImport(scratch) as writer:
+        result = port(scratch, LineCache(objects, {}), writer, trees, set())
+        turned = port(scratch, LineCache(objects, {}), writer, Trees(trees.u1, trees.d1, trees.u2), set())
+    assert (result.files[b"f"].whole, result.files[b"f"].reason) == ("unplaced", "file-changed")
+    assert result.tree == trees.u2 and result.lines == []
+    assert turned.tree == trees.d1

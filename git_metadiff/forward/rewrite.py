@@ -30,6 +30,10 @@ class Work:
     verbatim: set[str] = field(default_factory=set)
     unsure: set[str] = field(default_factory=set)  # hunks of which it is not known what was carried
     extra: list[bytes] = field(default_factory=list)  # sections that no section of the patch stands for
+    context: int = 0  # lines of context that it was made with
+
+    def __post_init__(self) -> None:
+        self.context = context_of([hunk for section in self.sections for hunk in section.hunks])
 
     @property
     def text(self) -> bytes:
@@ -182,8 +186,7 @@ class Rewriter:
         head = head_lines(work.lines, section, work.level, task.old[0], (task.old[1], task.new[1]))
         if head is None:
             return False
-        context = context_of([hunk for one in work.sections for hunk in one.hunks])
-        found = recut(section.sources, Sides(before, after, LineMap(known), blocks), context)
+        found = recut(section.sources, Sides(before, after, LineMap(known), blocks), work.context)
         work.written[task.number] = head + found.lines
         work.carried |= found.carried
         work.verbatim |= found.verbatim
