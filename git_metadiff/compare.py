@@ -257,6 +257,28 @@ def run(
     return comparison
 
 
+def weigh(
+    scratch: Scratch, names: Sequence[str], trees: Sequence[str], sources: Sequence[PatchsetSource]
+) -> Comparison:
+    """Compare patchsets that are at hand, one a tree, and store nothing: what does not apply is left out and noted.
+
+    `trees` are ids that `scratch` can read. Two neighbours of one name and tree are two patchsets on one release. The
+    result has no commits.
+    """
+    inputs = Inputs(
+        tuple(names),
+        tuple(trees),
+        (None,) * len(names),
+        ("",) * len(names),
+        dict(enumerate(sources)),
+        tuple(map(key_of, sources)),
+        False,
+        Rules(partial=True),
+    )
+    part = run_part(scratch, inputs, 0, len(names) - 1, None)
+    return assemble(inputs, part, "guard", ("",) * len(names), ("",) * len(names), None)
+
+
 def run_parts(scratch: Scratch, inputs: Inputs, progress: Progress | None, jobs: int) -> Part:
     """Compare the whole chain, in parts of their own processes where `jobs` allows it."""
     first, last = min(inputs.sources), len(inputs.names) - 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 EXIT_OK = 0
 EXIT_DIFFERENT = 1
+EXIT_REFUSED = 3  # of a hook: no other failure of hook or program has it
 EXIT_FATAL = 128
 EXIT_USAGE = 129
 EXIT_INTERRUPTED = 130

@@ -11,6 +11,7 @@ GRAPH = "graph"
 BISECT = "bisect"
 VERIFY = "verify"
 PORT = "port"
+GUARD = "guard"
 LIST = "list"
 FORGET = "forget"
 
@@ -23,12 +24,13 @@ COMMANDS = {
     BISECT: "what to suspect first when the new release with its patchset fails and the old one did not",
     VERIFY: "hold files against published digests and signatures, and diagnose damaged ones",
     PORT: "carry a patchset onto a new release, patch by patch, as files to start a rebase from",
+    GUARD: "is a piece of the patchset lost: in what is staged, in a rebase, in a merge request",
     LIST: "list the stored comparisons",
     FORGET: "remove a stored comparison",
 }
 
 #: Named in the design, not here yet: a clear answer instead of "unknown revision".
-LATER = ("guard",)
+LATER: tuple[str, ...] = ()
 
 #: Answered before anything else is looked at; the last one is git's question for its completion.
 INFORMATION = ("-h", "--help", "--version", "--git-completion-helper")
@@ -44,6 +46,9 @@ USAGE = (
     "git metadiff bisect [list] [<options>] [-- <path>...]",
     "git metadiff verify [<options>] <file>...",
     "git metadiff port [<options>] [<old-release>] <new-release> [--patches <patchset>] -o <folder>",
+    "git metadiff guard [<options>] [--base <rev> --head <rev> | --from <range> --to <range>]",
+    "git metadiff guard --accept <hunk>|<patch> [<reason>]",
+    "git metadiff guard --install | --uninstall",
     "git metadiff list",
     "git metadiff forget <name>",
 )
@@ -77,8 +82,9 @@ TRUST = "Verify"
 FORWARD = "Port"
 OUTPUT = "Output"
 GENERAL = "General"
-GROUPS = (INPUT, VIEWS, FAMILIES, SUSPECTS, TRUST, FORWARD, OUTPUT, GENERAL)
-EVERYWHERE = (MAIN, SHOW, LINEAGE, GRAPH, BISECT, VERIFY, PORT, LIST, FORGET)
+GUARDING = "Guard"
+GROUPS = (INPUT, VIEWS, FAMILIES, SUSPECTS, TRUST, FORWARD, GUARDING, OUTPUT, GENERAL)
+EVERYWHERE = (MAIN, SHOW, LINEAGE, GRAPH, BISECT, VERIFY, PORT, GUARD, LIST, FORGET)
 #: Commands that show something on the terminal.
 SHOWN = (MAIN, SHOW, LINEAGE, GRAPH, BISECT, VERIFY, PORT)
 #: Commands that read files which somebody else may vouch for.
@@ -218,7 +224,7 @@ OPTIONS = (
     Option(
         "--json",
         "everything that was found, as JSON",
-        commands=(MAIN, LINEAGE, BISECT, VERIFY, PORT),
+        commands=(MAIN, LINEAGE, BISECT, VERIFY, PORT, GUARD),
         group=VIEWS,
         manual="The document is described by the JSON Schema git_metadiff/data/schema.json, that of patches alone by "
         "alone.schema.json beside it. It is always whole: path "
@@ -396,6 +402,49 @@ OPTIONS = (
         group=FORWARD,
         manual="See FORWARD PORT.",
     ),
+    Option(
+        "--base",
+        "the target of a merge request; with --head",
+        kind=VALUE,
+        value="rev",
+        commands=(GUARD,),
+        group=GUARDING,
+        manual="Every patch folder in both trees is compared, on the upstream tree around it; without one, the commits "
+        "on top of what metadiff.guard.upstream names.",
+    ),
+    Option(
+        "--head", "the proposed commit of a merge request", kind=VALUE, value="rev", commands=(GUARD,), group=GUARDING
+    ),
+    Option("--from", "the commits before a rebase, A..B", kind=VALUE, value="range", commands=(GUARD,), group=GUARDING),
+    Option("--to", "the commits after it, C..D", kind=VALUE, value="range", commands=(GUARD,), group=GUARDING),
+    Option("--markdown", "the report as a comment for a merge request", commands=(GUARD,), group=GUARDING),
+    Option(
+        "--accept",
+        "a loss is meant: the coming commit gets a trailer that says so",
+        kind=VALUE,
+        value="name",
+        commands=(GUARD,),
+        group=GUARDING,
+        manual="Names a hunk or a patch of the last report; what follows is the reason.",
+    ),
+    Option(
+        "--install",
+        "install the hooks; those that are there are kept and called first",
+        commands=(GUARD,),
+        group=GUARDING,
+    ),
+    Option("--uninstall", "remove the hooks again", commands=(GUARD,), group=GUARDING),
+    Option(
+        "--hook",
+        "run as this hook, with its arguments",
+        kind=VALUE,
+        value="hook",
+        commands=(GUARD,),
+        group=GUARDING,
+        choices=("pre-commit", "commit-msg", "prepare-commit-msg", "pre-applypatch", "post-applypatch", "post-rewrite"),
+        manual="What the hooks call. Exits with 3 to refuse, which no other failure does.",
+    ),
+    Option("--verbose", "everything, with the old text of each hunk", short="-v", commands=(GUARD,), group=GUARDING),
     Option(
         "--unified",
         "lines of context (default: 3)",

@@ -16,6 +16,7 @@ from git_metadiff.cli.options import (
     COMMANDS,
     EACH,
     FLAG,
+    GUARD,
     INFORMATION,
     LATER,
     LIMITED,
@@ -276,6 +277,8 @@ def check_words(invocation: Invocation) -> Invocation:
         return check_bisect(invocation)
     if invocation.command == VERIFY:
         return check_verify(invocation)
+    if invocation.command == GUARD:
+        return check_guard(invocation)
     if not wanted and words and invocation.command != LINEAGE:
         hint = "path limits stand behind a --" if invocation.command in LIMITED else SEE_HELP
         raise UsageError(f"'{invocation.command}' takes no arguments", hint)
@@ -334,6 +337,36 @@ def check_port(invocation: Invocation) -> Invocation:
         raise UsageError(f"no patchset given for '{invocation.words[0]}'", form)
     if "--output" not in invocation.values:
         raise UsageError("port needs a folder to write to", form)
+    return invocation
+
+
+#: What `guard` does, one at a time; each with the option that it needs, and whether arguments may follow.
+GUARD_JOBS = {
+    "--base": ("--head", False),
+    "--from": ("--to", False),
+    "--accept": ("", True),
+    "--install": ("", False),
+    "--uninstall": ("", False),
+    "--hook": ("", True),
+}
+
+
+def check_guard(invocation: Invocation) -> Invocation:
+    """Check that `guard` is asked for one thing, with all that it needs."""
+    given = invocation.flags | set(invocation.values)
+    jobs = [name for name in GUARD_JOBS if name in given]
+    if len(jobs) > 1:
+        raise UsageError(f"{jobs[0]} does not go with {jobs[1]}", "ask for one of them")
+    for name, (partner, _) in GUARD_JOBS.items():
+        if partner and (name in given) != (partner in given):
+            here, missing = (name, partner) if name in given else (partner, name)
+            raise UsageError(f"option {here} needs {missing}", SEE_HELP)
+    if {"--json", "--markdown"} <= given:
+        raise UsageError("--json does not go with --markdown", "ask for one of them")
+    if invocation.words and not (jobs and GUARD_JOBS[jobs[0]][1]):
+        raise UsageError(
+            f"'guard' takes no argument '{invocation.words[0]}'", "git metadiff guard --base REV --head REV"
+        )
     return invocation
 
 

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from git_metadiff.cli.options import BISECT, FORGET, GRAPH, INFORMATION, LINEAGE, LIST, MAIN, PORT, SHOW, VERIFY
+from git_metadiff.cli.options import BISECT, FORGET, GRAPH, GUARD, INFORMATION, LINEAGE, LIST, MAIN, PORT, SHOW, VERIFY
 from git_metadiff.cli.output import OutputClosed, write_all
 from git_metadiff.cli.parse import Invocation, parse
 from git_metadiff.errors import EXIT_FATAL, EXIT_INTERRUPTED, EXIT_OK, EXIT_PIPE, MetadiffError
@@ -82,6 +82,7 @@ HOMES = {
     BISECT: ("bisect", "bisect"),
     VERIFY: ("verify", "verify"),
     PORT: ("port", "port"),
+    GUARD: ("guard", "guard"),
     LIST: ("stored", "list_stored"),
     FORGET: ("stored", "forget"),
 }

@@ -18,7 +18,7 @@ from git_metadiff.git.refs import broken_refs, remove_broken, update_refs
 from git_metadiff.git.scratch import ALIVE, MOVING, SCRATCH_PREFIX, Scratch
 from git_metadiff.git.settings import EPOCH
 from git_metadiff.git.signals import interruptible, uninterrupted
-from git_metadiff.git.user import start_pager, user_pager, user_settings
+from git_metadiff.git.user import read_settings, start_pager, user_pager, user_paths, user_settings
 
 __all__ = [
     "ALIVE",
@@ -38,11 +38,13 @@ __all__ = [
     "interruptible",
     "make_bare",
     "modify",
+    "read_settings",
     "remove_broken",
     "replace_file",
     "start_pager",
     "uninterrupted",
     "update_refs",
     "user_pager",
+    "user_paths",
     "user_settings",
 ]

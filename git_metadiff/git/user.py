@@ -36,6 +36,21 @@ def split_settings(out: bytes) -> list[tuple[bytes, bytes]]:
     return [(name, value if equals else b"true") for name, equals, value in pairs]
 
 
+def user_paths(environ: Mapping[str, str], cwd: Path) -> tuple[Path, Path, Path] | None:
+    """The git folder of the work tree, its index (that of a commit under way, in a hook) and the hooks' folder.
+
+    None outside any repository, or in one that git does not trust.
+    """
+    command = ["git", "rev-parse", "--absolute-git-dir", "--git-path", "index", "--git-path", "hooks"]
+    with start_error_named():
+        done = subprocess.run(command, capture_output=True, env=dict(environ), cwd=cwd, check=False)
+    lines = done.stdout.removesuffix(b"\n").split(b"\n")
+    if done.returncode != 0 or len(lines) != 3:
+        return None
+    git_dir, index, hooks = (Path(os.path.abspath(cwd / os.fsdecode(line))) for line in lines)
+    return git_dir, index, hooks
+
+
 def user_pager(environ: Mapping[str, str], cwd: Path) -> str:
     """The pager that git would start; empty or `cat` for none."""
     with start_error_named():
