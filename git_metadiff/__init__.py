@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as `typing` has it, which a hook has no time to import
 if TYPE_CHECKING:
+    from typing import Any
+
     from git_metadiff.compare import compare
 
 __all__ = ["compare"]

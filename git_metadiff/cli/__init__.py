@@ -11,7 +11,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from git_metadiff.cli.program import run
+#: The arguments of the hook that runs on each commit: most commits are settled without the rest of the program.
+PRE_COMMIT = ["guard", "--hook", "pre-commit"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,6 +21,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Without any, on the process's own; then it does not return: freeing a kernel's comparison object by object would
     take Python a tenth of a second.
     """
+    if arguments is None and sys.argv[1:] == PRE_COMMIT:
+        from git_metadiff.guard.quick import nothing_lost
+
+        if nothing_lost(os.environ):
+            os._exit(0)
+    from git_metadiff.cli.program import run
+
     if arguments is not None:
         return run(arguments, os.environ)
     status = run(sys.argv[1:], os.environ)

@@ -9,16 +9,64 @@ A module uses only those before it: `settings`, `signals`, `failures`, `user`, `
 (contents read and written), `refs` and `files`, and last `borrowing` and `scratch`. All others import from here.
 """
 
-from git_metadiff.git.borrowing import Reading, absolute_url, config_line
-from git_metadiff.git.files import make_bare, replace_file
-from git_metadiff.git.importing import FastImport, delete, modify
-from git_metadiff.git.objects import CatFile
-from git_metadiff.git.process import Git, check_git_version
-from git_metadiff.git.refs import broken_refs, remove_broken, update_refs
-from git_metadiff.git.scratch import ALIVE, MOVING, SCRATCH_PREFIX, Scratch
-from git_metadiff.git.settings import EPOCH
-from git_metadiff.git.signals import interruptible, uninterrupted
-from git_metadiff.git.user import read_settings, start_pager, user_pager, user_paths, user_settings
+from __future__ import annotations
+
+TYPE_CHECKING = False  # as `typing` has it, which takes a while to import
+if TYPE_CHECKING:
+    from typing import Any
+
+    from git_metadiff.git.borrowing import Reading, absolute_url, config_line
+    from git_metadiff.git.files import make_bare, replace_file
+    from git_metadiff.git.importing import FastImport, delete, modify
+    from git_metadiff.git.objects import CatFile
+    from git_metadiff.git.process import Git, check_git_version
+    from git_metadiff.git.refs import broken_refs, remove_broken, update_refs
+    from git_metadiff.git.scratch import ALIVE, MOVING, SCRATCH_PREFIX, Scratch
+    from git_metadiff.git.settings import EPOCH
+    from git_metadiff.git.signals import interruptible, uninterrupted
+from uninterrupted
+    from git_metadiff.git.user import read_settings, start_pager, user_pager, user_paths, user_settings
+
+#: Where each name lives. It is imported when it is asked for: a hook has a few hundredths of a second in all.
+HOMES = {
+    "ALIVE": "scratch",
+    "CatFile": "objects",
+    "EPOCH": "settings",
+    "FastImport": "importing",
+    "Git": "process",
+    "MOVING": "scratch",
+    "Reading": "borrowing",
+    "SCRATCH_PREFIX": "scratch",
+    "Scratch": "scratch",
+    "absolute_url": "borrowing",
+    "broken_refs": "refs",
+    "check_git_version": "process",
+    "config_line": "borrowing",
+    "delete": "importing",
+    "make_bare": "files",
+    "modify": "importing",
+    "read_settings": "user",
+    "remove_broken": "refs",
+    "replace_file": "files",
+    "start_pager": "user",
+    "uninterrupted": "signals",
+    "update_refs": "refs",
+    "user_pager": "user",
+    "user_paths": "user",
+    "user_settings": "user",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name of the door from its module."""
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
 
 __all__ = [
     "ALIVE",

@@ -1,0 +1,180 @@
+"""The guard's hooks on commits that are made anew: rebase, cherry-pick and am, by real git."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.guarding import HEADING, Topic, attempt, source
+
+GOOD = {10: "up10 + two10", 12: "two12", 20: "check(x20)"}
+BAD = {12: "two12", 20: "check(x20)"}
+
+
+@pytest.fixture
+def topic(tmp_path: Path) -> Topic:
+    """Three commits, the second of which conflicts with upstream."""
+    return Topic(tmp_path / "repository")
+
+
+@pytest.fixture(params=["ordinary", "linked"])
+def place(request: pytest.FixtureRequest, topic: Topic, tmp_path: Path) -> Path:
+    """Where the topic is checked out: the repository itself, or a linked work tree."""
+    if request.param == "ordinary":
+        return topic.path
+    topic.git("checkout", "-q", "--detach")
+    topic.git("worktree", "add", "-q", str(tmp_path / "linked"), "topic")
+    return tmp_path / "linked"
+
+
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that gets a line for every start of the program."""
+    log, program = tmp_path / "calls", tmp_path / "counted" / "git-metadiff"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$*" >>"{log}"\n')
+    program.chmod(0o755)
+    log.write_text("")
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    return log
+
+
+@pytest.mark.parametrize("backend", ["--merge", "--apply"])
+def test_a_conflict_resolved_badly_stops_the_rebase(topic: Topic, place: Path, backend: str) -> None:
+    status, _ = attempt(place, "rebase", backend, "upstream")
+    assert status != 0
+    topic.resolve(BAD, place)
+    status, said = attempt(place, "rebase", "--continue")
+    assert status != 0 and "dropped by the conflict's resolution  two  a.c:" in said
+    assert "+\treturn two10;" in said and "two12" not in said
+    topic.resolve(GOOD, place)
+    status, said = attempt(place, "rebase", "--continue")
+    assert status == 0 and "nothing lost" in said and "edited beyond the rebase  two  a.c:" in said
+    assert (place / "a.c").read_text() == source({3: "one3", 25: "up25", 28: "three28"} | GOOD, HEADING)
+
+
+@pytest.mark.parametrize("backend", ["--merge", "--apply"])
+def test_a_loss_that_is_meant(topic: Topic, place: Path, backend: str) -> None:
+    attempt(place, "rebase", backend, "upstream")
+    topic.resolve(BAD, place)
+    assert attempt(place, "rebase", "--continue")[0] != 0
+    assert attempt(place, "metadiff", "guard", "--accept", "two", "upstream", "does it")[0] == 0
+    status, said = attempt(place, "rebase", "--continue")
+    assert status == 0 and "guard:" not in said
+    if backend == "--merge":
+        assert "Metadiff-Dropped: two: upstream does it" in attempt(place, "log", "-1", "--format=%B", "HEAD^")[1]
+    assert "Metadiff-Dropped" not in attempt(place, "log", "-1", "--format=%B", "HEAD")[1]
+
+
+def test_the_users_own_commit_while_the_rebase_has_stopped(topic: Topic) -> None:
+    attempt(topic.path, "rebase", "upstream")
+    topic.resolve(BAD)
+    status, said = attempt(topic.path, "commit", "-m", "two")
+    assert status != 0 and "the commit is refused unless its message accepts it" in said
+    status, said = attempt(topic.path, "rebase", "--continue")
+    assert status != 0 and "dropped by the conflict's resolution" in said
+    status, said = attempt(topic.path, "commit", "-m", "two", "-m", "Metadiff-Dropped: two upstream does it")
+    assert status == 0
+    assert attempt(topic.path, "rebase", "--continue")[0] == 0
+
+
+def test_a_conflict_of_which_nothing_is_left(topic: Topic) -> None:
+    attempt(topic.path, "rebase", "upstream")
+    topic.resolve({})
+    status, said = attempt(topic.path, "rebase", "--continue")
+    assert status == 0, "git skips such a commit and runs no hook"
+    assert "dropped by the conflict's resolution  two" in said and "ORIG_HEAD" in said
+
+
+def test_a_marker_that_was_left(topic: Topic) -> None:
+    attempt(topic.path, "rebase", "upstream")
+    topic.git("add", "a.c")
+    status, said = attempt(topic.path, "rebase", "--continue")
+    assert status != 0 and "conflict marker left  two" in said
+
+
+def test_a_clean_rebase_says_nothing(topic: Topic) -> None:
+    topic.clean()
+    status, said = attempt(topic.path, "rebase", "upstream")
+    assert status == 0 and "guard" not in said
+
+
+@pytest.mark.parametrize("backend", ["--merge", "--apply"])
+def test_clean_picks_start_nothing(topic: Topic, calls: Path, backend: str) -> None:
+    topic.clean()
+    assert attempt(topic.path, "rebase", backend, "upstream")[0] == 0
+    assert calls.read_text() == "guard --hook post-rewrite rebase\n"
+    calls.write_text("")
+    topic.git("cherry-pick", "topic~1..topic", "--keep-redundant-commits", "--allow-empty")
+    assert calls.read_text() == ""
+
+
+def sequence(script: str) -> dict[str, str]:
+    """An editor for the list of things to do."""
+    return {"GIT_SEQUENCE_EDITOR": f"sed -i -e '{script}'"}
+
+
+def test_interactive_reword_squash_and_drop(topic: Topic) -> None:
+    topic.clean()
+    status, said = attempt(topic.path, "rebase", "-i", "upstream", **sequence("1s/^pick/reword/;2s/^pick/squash/"))
+    assert status == 0 and "guard" not in said
+    topic.git("reset", "-q", "--hard", "ORIG_HEAD")
+    status, said = attempt(topic.path, "rebase", "-i", "upstream", **sequence("2s/^pick/drop/"))
+    assert status == 0 and "nothing lost" in said
+    assert "patch taken out  two, 2 hunks  a.c:" in said and "upstream lacks 2 of its 2 hunks" in said
+
+
+def test_interactive_edit(topic: Topic) -> None:
+    topic.clean()
+    attempt(topic.path, "rebase", "-i", "upstream", **sequence("2s/^pick/edit/"))
+    (topic.path / "a.c").write_text(source({3: "one3", 10: "up10", 25: "up25", 12: "two12"}, HEADING))
+    status, said = attempt(topic.path, "commit", "-a", "--amend", "--no-edit")
+    assert status != 0 and "+\treturn check(x20);" in said
+    topic.git("add", "a.c")
+    status, said = attempt(topic.path, "rebase", "--continue")
+    assert status != 0 and "dropped  two" in said
+    topic.git("reset", "-q", "--hard")
+    status, said = attempt(topic.path, "rebase", "--continue")
+    assert status == 0 and "guard" not in said
+
+
+def test_a_commit_split_at_an_edit_is_no_loss(topic: Topic) -> None:
+    topic.clean()
+    attempt(topic.path, "rebase", "-i", "upstream", **sequence("2s/^pick/edit/"))
+    topic.git("reset", "-q", "HEAD^")
+    whole = (topic.path / "a.c").read_text()
+    (topic.path / "a.c").write_text(source({3: "one3", 10: "up10", 25: "up25", 12: "two12"}, HEADING))
+    status, said = attempt(topic.path, "commit", "-a", "-m", "first half")
+    assert status == 0 and "guard" not in said
+    (topic.path / "a.c").write_text(whole)
+    status, said = attempt(topic.path, "commit", "-a", "-m", "second half")
+    assert status == 0 and "guard" not in said
+    status, said = attempt(topic.path, "rebase", "--continue")
+    assert status == 0 and "guard" not in said
+
+
+def test_cherry_pick(topic: Topic) -> None:
+    topic.git("checkout", "-q", "upstream")
+    assert "guard" not in attempt(topic.path, "cherry-pick", "topic~2")[1]
+    assert attempt(topic.path, "cherry-pick", "topic~1")[0] != 0
+    topic.resolve(BAD)
+    status, said = attempt(topic.path, "cherry-pick", "--continue")
+    assert status != 0 and "dropped by the conflict's resolution  two" in said
+    topic.resolve(GOOD)
+    status, said = attempt(topic.path, "cherry-pick", "--continue")
+    assert status == 0 and "nothing lost" in said
+
+
+def test_am(topic: Topic, tmp_path: Path) -> None:
+    mails = topic.git("format-patch", "-o", str(tmp_path / "mails"), "base..topic").splitlines()
+    topic.git("checkout", "-q", "upstream")
+    status, said = attempt(topic.path, "am", "-3", *mails)
+    assert status != 0 and "guard" not in said
+    topic.resolve(BAD)
+    status, said = attempt(topic.path, "am", "--continue")
+    assert status != 0 and "dropped by the conflict's resolution  two" in said
+    topic.resolve(GOOD)
+    status, said = attempt(topic.path, "am", "--continue")
+    assert status == 0 and "nothing lost" in said
