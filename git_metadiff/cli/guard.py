@@ -163,13 +163,12 @@ def tell(lines: list[str]) -> None:
         write_all(("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"), descriptor=2)
 
 
-def keep(found: Report, here: Here, process: str = "", *, waits: bool = False, key: str = "") -> None:
+def keep(found: Report, here: Here, process: str = "", *, waits: bool = False) -> None:
     """Keep what was refused for `--accept`."""
-    from git_metadiff.guard.accept import Pending, write_pending
+    from git_metadiff.guard.accept import Pending, kept, write_pending
 
     head = Git(here.git_dir, here.environ).ref("HEAD") or ""
-    names = tuple((one.verdict, one.patch, one.hunk) for one in found.blocking)
-    write_pending(here.git_dir, Pending(head, process, names, waits, key))
+    write_pending(here.git_dir, Pending(head, process, kept(found.blocking), waits))
 
 
 def change_hooks(invocation: Invocation, here: Here) -> int:
@@ -225,17 +224,15 @@ def pre_commit(_invocation: Invocation, here: Here) -> int:
 
 def commit_msg(invocation: Invocation, here: Here) -> int:
     """Refuse what pre-commit of the same commit left open, unless the message accepts it."""
-    from git_metadiff.guard.accept import Pending, accept, read_pending, read_trailers, write_pending
-    from git_metadiff.guard.findings import Finding
+    from git_metadiff.guard.accept import Pending, accept, kept, read_pending, read_trailers, write_pending
 
     pending = read_pending(here.git_dir)
     if pending is None or not pending.waits or pending.process != here.environ.get(PROCESS, ""):
         return EXIT_OK
     message = read_message(invocation)
-    findings = [Finding(verdict, "block", patch, hunk=hunk) for verdict, patch, hunk in pending.findings]
+    findings = pending.restored()
     left = [one for one in accept(findings, read_trailers(message)) if one.accepted is None]
-    names = tuple((one.verdict, one.patch, one.hunk) for one in left)
-    write_pending(here.git_dir, Pending(pending.head, "", names))
+    write_pending(here.git_dir, Pending(pending.head, "", kept(left)))
     if not left:
         return EXIT_OK
     tell([f"guard: refused: the message accepts {len(findings) - len(left)} of {len(findings)} losses"])

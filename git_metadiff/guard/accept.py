@@ -26,9 +26,14 @@ class Pending:
 
     head: str  # the commit that HEAD was
     process: str  # the git process that ran the hook; empty by hand
-    findings: tuple[tuple[str, str, str], ...]  # verdict, patch, hunk of each
+    findings: tuple[tuple[str, str, str, str], ...]  # verdict, patch, hunk and path of each
     waits: bool = False  # the decision was left to commit-msg
-    key: str = ""  # what was looked at
+
+    def restored(self) -> list[Finding]:
+        """The findings, as far as they are kept."""
+        return [
+            Finding(word, "block", patch, os.fsencode(path), hunk=hunk) for word, patch, hunk, path in self.findings
+        ]
 
 
 def read_trailers(message: bytes) -> list[str]:
@@ -66,13 +71,18 @@ def trailer_value(finding: Finding, name: str, reason: str) -> str:
     return (told if by_hunk else finding.patch) + (f": {reason}" if reason else "")
 
 
+def kept(findings: Iterable[Finding]) -> tuple[tuple[str, str, str, str], ...]:
+    """What is kept of some findings."""
+    return tuple((one.verdict, one.patch, one.hunk, os.fsdecode(one.path)) for one in findings)
+
+
 def write_pending(git_dir: Path, pending: Pending) -> None:
     """Keep what was refused; nothing is kept where nothing was."""
     path = git_dir / FOUND
     if not pending.findings:
         path.unlink(missing_ok=True)
         return
-    words = [pending.head, pending.process, list(pending.findings), pending.waits, pending.key]
+    words = [pending.head, pending.process, list(pending.findings), pending.waits]
     write_small(path, json.dumps(words))
 
 
@@ -86,8 +96,8 @@ def write_small(path: Path, text: str) -> None:
 def read_pending(git_dir: Path) -> Pending | None:
     """What the last run refused; None if it refused nothing, or the file is not ours."""
     try:
-        head, process, findings, waits, key = json.loads((git_dir / FOUND).read_text("utf-8", "surrogateescape"))
-        return Pending(head, process, tuple((one[0], one[1], one[2]) for one in findings), waits, key)
+        head, process, findings, waits = json.loads((git_dir / FOUND).read_text("utf-8", "surrogateescape"))
+        return Pending(head, process, tuple((one[0], one[1], one[2], one[3]) for one in findings), waits)
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
@@ -111,9 +121,9 @@ def choose(pending: Pending | None, name: str, reason: str) -> list[str]:
     """The trailers by which `--accept NAME` accepts what the last run refused; MetadiffError if none."""
     if pending is None:
         raise MetadiffError("there is nothing to accept: the guard refused nothing here", "'git metadiff guard' looks")
-    findings = [Finding(verdict, "block", patch, hunk=hunk) for verdict, patch, hunk in pending.findings]
+    findings = pending.restored()
     chosen = [one for one in findings if names_finding(name, one)]
     if not chosen:
         known = ", ".join(dict.fromkeys(one.hunk[:SHORT] or one.patch for one in findings))
         raise MetadiffError(f"'{name}' names nothing that the guard refused", f"it refused: {known}")
-    return list(dict.fromkeys(trailer_value(one, name, reason).replace(" ()", "") for one in chosen))
+    return list(dict.fromkeys(trailer_value(one, name, reason) for one in chosen))

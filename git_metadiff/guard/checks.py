@@ -74,8 +74,10 @@ def check_staged(guard: Guard, index: Path) -> Report:
         merged = guard.user.resolve(guard.state.merged, "tree") or "" if guard.state.merged else ""
         outcome.take(compare_folder(Task(guard.scratch, folder, tree, new, guard.given, head, merged)))
     original = guard.state.original
-    if original and guard.state.operation in ("rebase", "cherry-pick", "am"):
+    if original and guard.state.operation in ("rebase", "cherry-pick"):
         outcome.take(check_resolution(guard, original, head, new, folders))
+    elif guard.state.operation == "am":
+        outcome.take(check_mail(guard, tree, new, b"", replace(guard.given, resolution=True), folders))
     kind = "patches" if folders else "commits"
     return report(kind, "HEAD and what is staged", outcome, guard.values)
 
@@ -241,14 +243,28 @@ def refused(found: Report) -> tuple[Finding, ...]:
 
 def check_applied(guard: Guard) -> Report:
     """The mail that `am` has just applied, against the commit that it made."""
-    scratch, folder = guard.scratch, guard.state.folder
     head = guard.user.resolve("HEAD") or ""
-    patch = folder / "patch" if folder is not None else None
-    if patch is None or not patch.is_file():
-        return Report("commits", "no mail")
-    before = parent_tree(scratch, head)
-    message = scratch.run("log", "-1", "--format=%B", head)
-    old = [PatchText("mail", patch.read_bytes(), 1, message.decode("utf-8", "replace").partition("\n")[0], message)]
-    new = tree_text(scratch, before, f"{head}^{{tree}}", head, message)
-    outcome = compare_texts(scratch, (before, old), (before, new), replace(guard.given, rebase=True, resolution=True))
+    before, after = parent_tree(guard.scratch, head), parent_tree(guard.scratch, head, itself=True)
+    message = guard.scratch.run("log", "-1", "--format=%B", head)
+    outcome = check_mail(guard, before, after, message, replace(guard.given, rebase=True), ())
     return report("commits", "the mail and its commit", outcome, guard.values)
+
+
+def check_mail(
+    guard: Guard, before: str, after: str, message: bytes, given: Circumstances, folders: Sequence[str]
+) -> Outcome:
+    """The mail that `am` is at, against the step from one tree to another that it has become."""
+    scratch, folder = guard.scratch, guard.state.folder
+    patch = folder / "patch" if folder is not None else None
+    if folder is None or patch is None or not patch.is_file():
+        return Outcome()
+    message = message or (folder / "final-commit").read_bytes()
+    subject = message.decode("utf-8", "replace").partition("\n")[0]
+    text = PatchText("mail", patch.read_bytes(), 1, subject, message)
+    base = folder / "patch-merge-index"  # what a three-way merge took for the mail's own base
+    old = staged_tree(scratch, base) if base.is_file() else before
+    outcome = compare_texts(
+        scratch, (old, [text]), (before, tree_text(scratch, before, after, "mail", message)), given, folders
+    )
+    outcome.messages = []
+    return outcome

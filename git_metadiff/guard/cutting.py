@@ -34,7 +34,7 @@ def cut_patch(text: PatchText) -> Cut:
     starts = [file.line - 1 for file in files]
     lines = keep_ends(text.data)
     sections = []
-    for file, start, stop in zip(files, starts, [*starts[1:], len(lines)], strict=True):
+    for file, start, stop in zip(files, starts, [*starts[1:], len(lines)][: len(files)], strict=True):
         names = frozenset(name for name in names_at(file, level) if name is not None)
         sections.append((names, b"".join(lines[start:stop])))
     return Cut(text, scanner.message(), tuple(sections))
