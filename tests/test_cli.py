@@ -131,7 +131,7 @@ def test_options(line: str, flags: set[str], values: Mapping[str, str]) -> None:
         ("--color=blue", 129, "always, never or auto", ""),
         ("v1 v2 --patches p1 p2 --json --stat", 129, "--json does not go with --stat", ""),
         ("bisect start", 129, "'bisect start' is not available in this version", "bisect list"),
-        ("guard", 129, "'guard' is not available", ""),
+        ("guard x", 129, "'guard' takes no argument 'x'", ""),
         ("show", 129, "'show' needs a hunk", ""),
         ("show a b", 129, "'show' takes one hunk", ""),
         ("show a --stat", 129, "--stat does not go with 'show'", ""),

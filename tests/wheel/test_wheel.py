@@ -21,6 +21,7 @@ SHARED = (
     "share/zsh/site-functions/_git-metadiff",
     "share/fish/vendor_completions.d/git-metadiff.fish",
 )
+HOOKS = ("pre-commit", "commit-msg", "prepare-commit-msg", "pre-applypatch", "post-applypatch", "post-rewrite")
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--no-cache-dir")
 
 
@@ -76,6 +77,15 @@ def test_installed_program_is_a_git_command(installed: Path, tmp_path: Path) -> 
     assert where.startswith(str(installed))
     assert run("git", "metadiff", "-h", PATH=path).startswith(b"usage: git metadiff")
     assert run("git", "metadiff", "--version", PATH=path) == b"git-metadiff 0.1.0\n"
+
+
+def test_hooks_are_installed_from_the_wheel(installed: Path, tmp_path: Path) -> None:
+    path = f"{installed / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    run("git", "init", "-q", str(tmp_path))
+    run("git", "-C", str(tmp_path), "metadiff", "guard", "--install", PATH=path)
+    for name in HOOKS:
+        hook = tmp_path / ".git" / "hooks" / name
+        assert hook.read_bytes() == (ROOT / "hooks" / name).read_bytes() and os.access(hook, os.X_OK)
 
 
 def test_manual(installed: Path) -> None:
