@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from git_metadiff.guard.quick_rebase import nothing_lost_in
 from tests.guarding import HEADING, Topic, attempt, source
 
 GOOD = {10: "up10 + two10", 12: "two12", 20: "check(x20)"}
@@ -109,6 +111,33 @@ def test_clean_picks_start_nothing(topic: Topic, calls: Path, backend: str) -> N
     calls.write_text("")
     topic.git("cherry-pick", "topic~1..topic", "--keep-redundant-commits", "--allow-empty")
     assert calls.read_text() == ""
+
+
+def test_a_clean_rebase_is_settled_quickly(topic: Topic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the whole guard says of the same rebase is nothing too; and the quick answer is not given where it is."""
+    kept = tmp_path / "kept"
+    hook = topic.path / ".git" / "hooks" / "post-rewrite"
+    hook.write_text(f'#!/bin/sh\nmkdir -p "{kept}"\ncat >"{kept}/rewritten"\ncp -r .git/rebase-merge "{kept}/state"\n')
+    monkeypatch.chdir(topic.path)
+
+    def settled(*arguments: str, **environ: str) -> bool:
+        shutil.rmtree(kept, ignore_errors=True)
+        topic.clean()
+        assert attempt(topic.path, "rebase", *arguments, "upstream", **environ)[0] == 0
+        state = topic.path / ".git" / "rebase-merge"
+        shutil.copytree(kept / "state", state)
+        answer = nothing_lost_in((kept / "rewritten").read_bytes(), os.environ)
+        shutil.rmtree(state)
+        return answer
+
+    assert settled()
+    assert not settled("-i", **sequence("2s/^pick/squash/"))
+    assert not settled("-i", **sequence("2s/^pick/drop/"))
+    assert not settled("-i", **sequence("2a exec sed -i s,two12,two, a.c; git commit -qam more"))
+    topic.git("checkout", "-q", "upstream")
+    topic.commit({"a.c": source({10: "up10", 25: "up25"}, HEADING) + "\treturn check(x20);\n"}, "upstream has it too")
+    topic.git("checkout", "-q", "topic")
+    assert not settled()
 
 
 def sequence(script: str) -> dict[str, str]:

@@ -7,12 +7,14 @@ Python itself.
 from __future__ import annotations
 
 import atexit
+import io
 import os
 import sys
 from collections.abc import Sequence
 
-#: The arguments of the hook that runs on each commit: most commits are settled without the rest of the program.
+#: The arguments of the hooks that run on each commit and each rebase: most are settled without the rest of the program.
 PRE_COMMIT = ["guard", "--hook", "pre-commit"]
+POST_REWRITE = ["guard", "--hook", "post-rewrite", "rebase"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,6 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         if nothing_lost(os.environ):
             os._exit(0)
+    if arguments is None and sys.argv[1:] == POST_REWRITE:
+        from git_metadiff.guard.quick_rebase import nothing_lost_in
+
+        rewritten = sys.stdin.buffer.read()
+        if nothing_lost_in(rewritten, os.environ):
+            os._exit(0)
+        sys.stdin = io.TextIOWrapper(io.BytesIO(rewritten))
     from git_metadiff.cli.program import run
 
     if arguments is not None:

@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from plants import Plant, plant_one
 ROOT = Path(__file__).resolve().parents[2]
 STEP = 4  # arguments of two neighbours in a chain
 Done = subprocess.CompletedProcess[bytes]
-MOST_PATCHES = 20  # of one clean rebase
+MOST_PATCHES = 10  # of one clean rebase
 IN_ONE = 5  # losses planted in one rebase
 
 
@@ -358,26 +359,29 @@ def main() -> int:
     parser.add_argument("--losses", type=int, default=200, help="planted hunks and changes at least (default: 200)")
     parser.add_argument("--conflicts", type=int, default=40, help="conflicts of a pair at most (default: 40)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=600, help="no further rebase is begun after so many")
     options = parser.parse_args()
-    rng, score = random.Random(options.seed), Score()
+    rng, score, end = random.Random(options.seed), Score(), time.monotonic() + 60 * options.minutes
     with tempfile.TemporaryDirectory(prefix="metadiff-losses-") as folder:
         runner = Runner(Path(folder))
         pairs = []
         for name, repository, *rest in options.chain:
             for at in range(0, len(rest) - 2, 2):
                 pairs.append(make_pair(runner, name, [repository, *rest[at : at + STEP]], at))
+        for pair in pairs:
+            resolve_conflicts(runner, pair, score, options.conflicts)
         for number in range(options.rebases * 3):
-            if score.clean >= options.rebases:
+            if score.clean >= options.rebases or time.monotonic() > end:
                 break
             pair = pairs[number % len(pairs)]
             tips = clean_rebase(runner, pair, rng, score)
             if tips is None:
                 continue
             series = clean_series(runner, pair, tips, rng, score)
-            if score.planted.total() < 2 * options.losses:
+            if score.planted.total() - score.planted["conflict"] < 2 * options.losses:
                 plant_losses(runner, pair, tips, series, rng, score)
-        for pair in pairs:
-            resolve_conflicts(runner, pair, score, options.conflicts)
+            print(f"  {number}: clean {score.clean}, alarms {len(score.alarms)}, ", end="", flush=True)
+            print(f"planted {score.planted.total()}, missed {score.missed[-1:]}", flush=True)
     return show(score)
 
 
