@@ -34,8 +34,8 @@ class Package(Repository):
 
     FOLDER = "debian/patches"
 
-    def __init__(self, path: Path, patches: Mapping[str, str]) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, patches: Mapping[str, str], *options: str) -> None:
+        super().__init__(path, *options)
         self.order = list(patches)
         self.commit({"src/a.c": source(), "src/b.c": source()}, "upstream 1")
         self.commit(self.series(patches), "patches")

@@ -390,6 +390,36 @@ def test_a_missing_program(
     assert done == 0 and "NOT CHECKED: git-metadiff is not on the PATH" in said
 
 
+def test_odd_repositories(tmp_path: Path, texts: dict[str, str], capfd: Capture) -> None:
+    odd = Package(tmp_path / "odd", texts, "--object-format=sha256")
+    name = os.fsdecode(b"caf\xe9.patch")
+    series = os.fsencode(f"one.patch\n{name}\nthree.patch\n")
+    files = {"debian/patches/two.patch": None, f"debian/patches/{name}": texts["two.patch"]}
+    odd.commit(files | {"debian/patches/series": series})
+    odd.git("update-index", "--split-index")
+    odd.edit("one.patch", cut(texts["one.patch"], "one12"))
+    odd.edit(name, cut(texts["two.patch"], "two25"))
+    assert [one["patch"] for one in found(capfd, odd.path)["!dropped"]] == ["caf\\xe9.patch", "one.patch"]
+    assert guard(capfd, odd.path, "--accept", name)[0] == 0
+    assert [one["patch"] for one in found(capfd, odd.path)["!dropped"]] == ["one.patch"]
+    odd.git("config", "core.bare", "true")
+    shutil.move(odd.path / ".git", tmp_path / "bare.git")
+    (tmp_path / "bare.git" / "index").unlink()
+    status, said = guard(capfd, tmp_path / "bare.git")
+    assert status == 128 and "fatal: there is no index here" in said
+    assert guard(capfd, tmp_path / "bare.git", "--base", "HEAD~1", "--head", "HEAD")[0] == 0
+    status, said = guard(capfd, tmp_path)
+    assert status == 128 and "fatal: not a git repository" in said
+
+
+def test_a_folder_that_only_sounds_like_one(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository.commit({"src/dispatch/loop.c": "1\n", "dispatch.c": "1\n"})
+    repository.write({"src/dispatch/loop.c": "2\n", "dispatch.c": "2\n"})
+    repository.git("add", "-A")
+    monkeypatch.chdir(repository.path)
+    assert nothing_lost(os.environ)
+
+
 # Installing
 
 

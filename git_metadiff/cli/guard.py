@@ -121,6 +121,8 @@ def look(invocation: Invocation, here: Here, one: Guard) -> Report:
     if "--from" in values:
         old, new = (range_of(one.user, values[name], name) for name in ("--from", "--to"))
         return check_ranges(one, old, new)
+    if not here.staged.exists():
+        raise MetadiffError("there is no index here, so nothing is staged", "--base and --head compare two revisions")
     return check_staged(one, here.staged)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from git_metadiff.git.quick import QuickGit
 
@@ -24,6 +24,8 @@ UNUSUAL = re.compile(
     rb"(?:---|\+\+\+) (?:/dev/null|\")|diff --(?:cc|combined))",
     re.MULTILINE,
 )
+PATCH = re.compile(rb"\.(?:patch|diff|mbox|eml)(?:\.\w+)?$")
+LISTINGS = (b"series", b".patches")
 REGULAR = b"100644"
 
 #: A change: removed lines, added lines, its first line counted from the hunk's, the context lines around it.
@@ -62,7 +64,9 @@ def look(git: QuickGit) -> None:
     need(raw is not None)
     fields = (raw or b"").split(b"\0")
     staged = [(path, meta.split(b" ")) for meta, path in zip(fields[0:-1:2], fields[1::2], strict=False)]
-    patches = {path: words for path, words in staged if is_likely(path)}
+    likely = {path: words for path, words in staged if is_likely(path)}
+    plain = unlisted(git, likely)
+    patches = {path: words for path, words in likely.items() if path not in plain}
     need(len(patches) <= MOST_PATCHES)
     base = {path for path, _ in staged if path not in patches}
     by_folder: dict[bytes, list[bytes]] = {}
@@ -75,7 +79,17 @@ def look(git: QuickGit) -> None:
 
 def is_likely(path: bytes) -> bool:
     """Whether a path lies in what may be a patch folder."""
-    return b"patch" in path.lower()
+    return b"patch" in path.rpartition(b"/")[0].lower()
+
+
+def unlisted(git: QuickGit, paths: Iterable[bytes]) -> set[bytes]:
+    """Those paths that are no patches, in folders that list none: `src/dispatch/loop.c`."""
+    others = [path for path in paths if not PATCH.search(path)]
+    folders = sorted({folder_of(path) for path in others})
+    names = [b":" + folder + end for folder in folders for end in (b"/series", b"/.patches")]
+    held = dict(zip(names, git.blobs(names), strict=True))
+    listed = {name[1:].rpartition(b"/")[0] for name, content in held.items() if content is not None}
+    return {path for path in others if folder_of(path) not in listed and path.rpartition(b"/")[2] not in LISTINGS}
 
 
 def folder_of(path: bytes) -> bytes:

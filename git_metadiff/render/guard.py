@@ -20,8 +20,8 @@ SCHEMA = "git-metadiff-guard/1"
 
 def shown(text: str | bytes) -> str:
     """A name or a line as one line without control characters."""
-    decoded = text if isinstance(text, str) else text.decode("utf-8", "backslashreplace")
-    return "".join(char if char.isprintable() or char == "\t" else repr(char)[1:-1] for char in decoded)
+    plain = decoded(text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text)
+    return "".join(char if char.isprintable() or char == "\t" else repr(char)[1:-1] for char in plain)
 
 
 def count(number: int, word: str) -> str:
@@ -148,8 +148,8 @@ def finding_document(one: Finding) -> dict[str, object]:
         "verdict": one.verdict,
         "level": one.level,
         "blocks": one.level == BLOCK and one.accepted is None,
-        "folder": one.folder or None,
-        "patch": one.patch,
+        "folder": decoded(os.fsencode(one.folder)) or None,
+        "patch": decoded(os.fsencode(one.patch)),
         "path": decoded(one.path) if one.path else None,
         "line": one.line or None,
         "section": decoded(one.section) or None,
