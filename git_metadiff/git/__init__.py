@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from git_metadiff.git.scratch import ALIVE, MOVING, SCRATCH_PREFIX, Scratch
     from git_metadiff.git.settings import EPOCH
     from git_metadiff.git.signals import interruptible, uninterrupted
-from uninterrupted
     from git_metadiff.git.user import read_settings, start_pager, user_pager, user_paths, user_settings
 
 #: Where each name lives. It is imported when it is asked for: a hook has a few hundredths of a second in all.
@@ -43,6 +42,7 @@ HOMES = {
     "check_git_version": "process",
     "config_line": "borrowing",
     "delete": "importing",
+    "interruptible": "signals",
     "make_bare": "files",
     "modify": "importing",
     "read_settings": "user",
