@@ -5,8 +5,9 @@ be guilty: the point of a step fails if that step is in it. Sets of steps are th
 of ten thousand commits with merges costs what a line does.
 
 The next point is the one that tells most for what it costs: the entropy of its answer (one bit if the suspicion is
-halved), divided by the cost of the test, which is 1 and what must be built again since the last test. As a prior may be
-wrong, no choice may cost more than SPARE tests beyond plain halving in the worst case.
+halved), divided by the cost of the test, which is 1 and what must be built again since the last test. As suspicion may
+be wrong, part of it is spread evenly, and no choice may lead beyond plain halving by more than a few tests in the worst
+case; how much is risked depends on whether there is a trace (`Trust`).
 """
 
 from __future__ import annotations
@@ -14,16 +15,26 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Answer = Literal["good", "bad", "skip"]
 
-#: How much of the prior is suspicion; the rest is spread evenly, so that an innocent face costs one test at most.
-TRUST = 0.7
-#: So many tests more than plain halving are risked for a prior.
-SPARE = 1
 #: Suspicion is told apart in so many degrees: a step of the scale is a factor of the square root of two.
 DEGREES = 24
+
+
+class Trust(NamedTuple):
+    """How far the order of the suspects is trusted."""
+
+    share: float  # how much of the prior is suspicion; the rest is spread evenly
+    power: float  # scores are raised to this: the higher, the more the first suspects count
+    spare: int  # so many tests more than plain halving are risked
+
+
+#: Found by simulation: with the guilty step at a median rank of 5 of 400, as a trace puts it, 5 tests instead of 9.
+TRACED = Trust(0.85, 4, 2)
+#: Without a trace: what suspicion gains where it is right must cost nothing where it knows nothing.
+UNTRACED = Trust(0.5, 1, 0)
 
 
 class Order:
@@ -115,11 +126,12 @@ def set_of(steps: Iterable[int]) -> int:
 class Prior:
     """How suspicious each step is: a mixture of its weight and of what all get."""
 
-    def __init__(self, weights: Sequence[float], trust: float = TRUST) -> None:
-        total, count = sum(weights), len(weights)
-        share = trust / total if total > 0 else 0.0
-        even = (1 - trust if total > 0 else 1.0) / max(count, 1)
-        masses = [even + share * max(weight, 0.0) for weight in weights]
+    def __init__(self, weights: Sequence[float], trust: Trust = UNTRACED) -> None:
+        sharp = [max(weight, 0.0) ** trust.power for weight in weights]
+        total, count = sum(sharp), len(weights)
+        share = trust.share / total if total > 0 else 0.0
+        even = (1 - trust.share if total > 0 else 1.0) / max(count, 1)
+        masses = [even + share * weight for weight in sharp]
         self._classes = list(_classes(masses))
 
     def mass(self, chosen: int) -> float:
@@ -170,9 +182,7 @@ def testable(order: Order, chosen: int, known: Known) -> list[int]:
     return [at for at in members(chosen) if at not in known.skip and chosen & ~order.before[at]]
 
 
-def best(
-    order: Order, chosen: int, shares: Mapping[int, float], known: Known, costs: Costs, budget: int | None
-) -> int:
+def best(order: Order, chosen: int, shares: Mapping[int, float], known: Known, costs: Costs, budget: int | None) -> int:
     """The point that tells most for its cost, of those that keep the worst case within the budget."""
     count = chosen.bit_count()
     halves = {at: (chosen & order.before[at]).bit_count() for at in shares}
@@ -245,9 +255,9 @@ def spread(order: Order, chosen: int, shares: Mapping[int, float], parallel: int
     return tuple(sorted(found))
 
 
-def allowance(count: int, spare: int = SPARE) -> int:
+def allowance(count: int, trust: Trust = UNTRACED) -> int:
     """How many tests a search among `count` steps may take in the worst case."""
-    return halvings(count) + spare
+    return halvings(count) + trust.spare
 
 
 def halvings(count: int) -> int:
