@@ -1,13 +1,14 @@
 """What of a guilty group matters: delta debugging, and the pair of hunks that fail only together.
 
-`ddmin` is the algorithm of Zeller, "Yesterday, my program worked. Today, it does not. Why?" (ESEC/FSE 1999), in the form
-of Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input" (2002): subsets, then complements, then a
-finer division. Its result is minimal in that no single part can be left out; parts of which the test says neither that
-it fails nor that it works are told from those that are known to be needed. Pure: a test is a function of a selection.
+`ddmin` is the algorithm of Zeller, "Yesterday, my program worked. Today, it does not. Why?" (ESEC/FSE 1999), in the
+form of Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input" (2002): subsets, then complements,
+then a finer division. Its result is minimal in that no single part can be left out; parts without which nothing can be
+tested are told from those that are known to be needed. Pure: a test is a function of a selection.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -15,7 +16,7 @@ from typing import Generic, TypeVar
 from git_metadiff.bisect.search import Answer
 
 T = TypeVar("T")
-#: What is left of something and of how many tests were made.
+#: Whether a selection of the parts fails.
 Test = Callable[[frozenset[T]], Answer]
 
 
@@ -82,7 +83,7 @@ def ddmin(parts: Sequence[T], test: Test[T]) -> Minimal[T]:
 def split(parts: Sequence[T], pieces: int) -> list[list[T]]:
     """`parts` divided into about equal pieces, in order."""
     bounds = [len(parts) * number // pieces for number in range(pieces + 1)]
-    return [list(parts[start:stop]) for start, stop in zip(bounds, bounds[1:], strict=False) if start < stop]
+    return [list(parts[start:stop]) for start, stop in itertools.pairwise(bounds) if start < stop]
 
 
 def complements(parts: Sequence[T], divided: Sequence[Sequence[T]]) -> list[list[T]]:

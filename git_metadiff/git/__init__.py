@@ -6,7 +6,8 @@ borrows the user's objects through alternates and sees none of the user's config
 refs, because each of these has been seen to change a result or to run a program (see "the door to git" in the design).
 
 A module uses only those before it: `settings`, `signals`, `failures`, `user`, `process`, then `objects` and `importing`
-(contents read and written), `refs` and `files`, and last `borrowing` and `scratch`. All others import from here.
+(contents read and written), `refs` and `files`, `worktree` (the only one that touches a work tree, for the bisection),
+and last `borrowing` and `scratch`. All others import from here.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from git_metadiff.git.settings import EPOCH
     from git_metadiff.git.signals import interruptible, uninterrupted
     from git_metadiff.git.user import read_settings, start_pager, user_pager, user_paths, user_settings
+    from git_metadiff.git.worktree import Head, WorkTree, add_work_tree, open_work_tree
 
 #: Where each name lives. It is imported when it is asked for: a hook has a few hundredths of a second in all.
 HOMES = {
@@ -54,6 +56,10 @@ HOMES = {
     "user_pager": "user",
     "user_paths": "user",
     "user_settings": "user",
+    "Head": "worktree",
+    "WorkTree": "worktree",
+    "add_work_tree": "worktree",
+    "open_work_tree": "worktree",
 }
 
 
@@ -76,9 +82,12 @@ __all__ = [
     "CatFile",
     "FastImport",
     "Git",
+    "Head",
     "Reading",
     "Scratch",
+    "WorkTree",
     "absolute_url",
+    "add_work_tree",
     "broken_refs",
     "check_git_version",
     "config_line",
@@ -86,6 +95,7 @@ __all__ = [
     "interruptible",
     "make_bare",
     "modify",
+    "open_work_tree",
     "read_settings",
     "remove_broken",
     "replace_file",

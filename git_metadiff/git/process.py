@@ -27,6 +27,7 @@ class Git:
 
     def __init__(self, git_dir: Path, environ: Mapping[str, str]) -> None:
         self.git_dir = Path(os.path.abspath(git_dir))
+        self.folder = self.git_dir  # where its processes run
         self.outer = environ
         self.environ = sealed_environment(environ)
         self.environ["GIT_DIR"] = str(self.git_dir)
@@ -47,7 +48,7 @@ class Git:
                 input=stdin,
                 capture_output=True,
                 env=self._env(index),
-                cwd=self.git_dir,
+                cwd=self.folder,
                 check=False,
             )
         pass_on(done.returncode)
@@ -76,7 +77,7 @@ class Git:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 env=self._env(None),
-                cwd=self.git_dir,
+                cwd=self.folder,
             )
 
     def resolve(self, revision: str, kind: str = "commit") -> str | None:
