@@ -1,0 +1,74 @@
+"""From a comparison to a chain in the user's repository: the axis taken apart, its edits owned, grouped and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+
+from git_metadiff.bisect.chain import AXES, Chain, End, ends_of, refs_of_chain, write_chain
+from git_metadiff.bisect.edits import Axis, take_apart
+from git_metadiff.bisect.forced import forced_edits
+from git_metadiff.bisect.groups import Group, Wanted, group_edits
+from git_metadiff.bisect.owners import claims_by_path, own
+from git_metadiff.bisect.suspicion import Suspect
+from git_metadiff.bisect.weave import write_trees
+from git_metadiff.errors import UsageError
+from git_metadiff.git import Git, Scratch
+from git_metadiff.model import Comparison
+
+
+def scores_of(suspects: Iterable[Suspect]) -> dict[str, float]:
+    """How suspicious each hunk and upstream hunk is, by its id."""
+    return {name: one.score for one in suspects for name in one.candidate.hunks}
+
+
+def make_chain(user: Git, comparison: Comparison, axis: str, wanted: Wanted, scores: Mapping[str, float]) -> Chain:
+    """Write the chain of an axis (one of AXES) into the user's repository, as one pack and under refs of its own.
+
+    Files that are not `wanted` are one step, the rest. Raises MetadiffError where there is nothing between the ends.
+    """
+    if axis not in AXES:
+        raise UsageError(f"there is no axis '{axis}'", f"it is one of {', '.join(AXES)}")
+    with Scratch(user, user.outer) as scratch:
+        ends = ends_of(comparison, axis, forced_tree(scratch, comparison))
+        chain = chain_between(scratch, comparison, axis, ends, wanted, scores)
+        publish(scratch, comparison, refs_of_chain(comparison.name, chain))
+    return chain
+
+
+def chain_between(
+    scratch: Scratch,
+    comparison: Comparison,
+    axis: str,
+    ends: Sequence[End],
+    wanted: Wanted,
+    scores: Mapping[str, float],
+) -> Chain:
+    """The chain over these trees, its commits in the scratch repository."""
+    legs: list[Axis] = []
+    groups: list[Group] = []
+    for number, (start, end) in enumerate(pairwise(ends)):
+        legs.append(owned_axis(scratch, comparison, start, end))
+        groups += group_edits(legs[-1], wanted, scores, number, len(groups))
+    return write_chain(scratch, axis, ends[0], legs, groups)
+
+
+def forced_tree(scratch: Scratch, comparison: Comparison) -> str:
+    """The id of F of the last transition, written."""
+    transition = comparison.transitions[-1]
+    interdiff = take_apart(scratch, transition.ported_tree, comparison.patchsets[-1].tree)
+    return write_trees(scratch, interdiff, [forced_edits(comparison, transition, interdiff)])[0]
+
+
+def owned_axis(scratch: Scratch, comparison: Comparison, start: End, end: End) -> Axis:
+    """The axis between two trees of a comparison, its edits with the ids of their hunks."""
+    axis = take_apart(scratch, start.tree, end.tree)
+    return own(axis, claims_by_path(comparison.patchsets[-1].hunks))
+
+
+def publish(scratch: Scratch, comparison: Comparison, refs: Mapping[str, str]) -> None:
+    """Move what these refs need into the user's repository, and set them."""
+    before = {ref: scratch.user.ref(ref) for ref in refs}
+    tips = [*(one.commit for one in comparison.releases), *(one.commit for one in comparison.patchsets)]
+    there = [commit for commit in tips if commit]
+    scratch.publish({ref: (new, before[ref]) for ref, new in refs.items()}, there)
