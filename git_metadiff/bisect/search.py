@@ -107,6 +107,23 @@ def suspects(order: Order, known: Known) -> int:
     return found
 
 
+def presumed(order: Order, errors: Mapping[int, Collection[str]], known: Known) -> frozenset[int]:
+    """The points that lie between two which could not be tested for the same error, and nothing tested between them.
+
+    `errors` are the errors of each point that could not be tested.
+    """
+    found: set[int] = set()
+    tested = known.good | known.bad
+    for late in errors:
+        for early in errors:
+            if early == late or not order.before[late] >> early & 1 or not {*errors[early]} & {*errors[late]}:
+                continue
+            between = [at for at in members(order.before[late]) if order.before[at] >> early & 1]
+            if tested.isdisjoint(between):
+                found.update(between)
+    return frozenset(found - errors.keys())
+
+
 def members(chosen: int) -> Iterator[int]:
     """The steps of a set, in order."""
     while chosen:

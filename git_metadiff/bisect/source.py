@@ -26,6 +26,7 @@ class Step:
     parents: tuple[int, ...] = ()  # the steps right before it, smaller than its own index; none: the end that works
     hunks: tuple[str, ...] = ()  # ids of the hunks in it, of the comparison or `upstream:...`
     upstream: str = ""  # the real commit that it stands for, if it does
+    groups: tuple[int, ...] = ()  # the groups of the chain that it brings, by index
 
 
 @dataclass(frozen=True, slots=True)
