@@ -24,6 +24,8 @@ from git_metadiff.store import check_name
 AXES = ("upstream", "downstream", "patchset", "both")
 #: Refs of the scratch repository; only their commits leave it.
 WORK_REF = "refs/heads/work-chain"
+#: Of chains of deltas: one tree of a chain differs from the next in one file.
+DEPTH = 50
 #: So many files and ids are named in the message of a commit.
 MOST_NAMED = 200
 
@@ -86,7 +88,7 @@ def write_chain(git: Git, axis: str, start: End, legs: Sequence[Axis], groups: S
     The first point is the commit of `start`, or a new one if it has none.
     """
     marks: list[str] = []
-    with FastImport(git) as writer:
+    with FastImport(git, DEPTH) as writer:
         first = start.commit
         if not first:
             first = writer.commit(WORK_REF, f"{start.name}\n".encode(), [], [], tree=start.tree)

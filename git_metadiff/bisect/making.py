@@ -69,6 +69,5 @@ def owned_axis(scratch: Scratch, comparison: Comparison, start: End, end: End) -
 def publish(scratch: Scratch, comparison: Comparison, refs: Mapping[str, str]) -> None:
     """Move what these refs need into the user's repository, and set them."""
     before = {ref: scratch.user.ref(ref) for ref in refs}
-    tips = [*(one.commit for one in comparison.releases), *(one.commit for one in comparison.patchsets)]
-    there = [commit for commit in tips if commit]
+    there = [*(one.tree for one in comparison.releases), *(one.tree for one in comparison.patchsets)]
     scratch.publish({ref: (new, before[ref]) for ref, new in refs.items()}, there)

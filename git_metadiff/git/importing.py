@@ -75,13 +75,17 @@ class Feeder:
 
 
 class FastImport:
-    """A `git fast-import` that writes one pack. Marks are numbers from 1 on, shared by blobs and commits."""
+    """A `git fast-import` that writes one pack. Marks are numbers from 1 on, shared by blobs and commits.
 
-    def __init__(self, git: Git) -> None:
+    `depth` is the longest chain of deltas, each object against the one before it in its place: worth its time where
+    thousands of trees follow each other.
+    """
+
+    def __init__(self, git: Git, depth: int = 0) -> None:
         self._git = git
         # Larger blobs are streamed into the pack, not held in memory (git's own threshold is 512 MiB).
         # Its refs are only names for what is being written, and move anywhere.
-        options = ("--quiet", "--done", "--force", "--depth=0", "--date-format=raw-permissive")
+        options = ("--quiet", "--done", "--force", f"--depth={depth}", "--date-format=raw-permissive")
         self._child = Child(git, "fast-import", *options, "--big-file-threshold=16m")
         self._out = self._child.output
         self._feed = Feeder(self._child.input)
