@@ -156,9 +156,9 @@ class Carry:
     def _rows(self) -> list[Row]:
         road = self.road
         if self.backwards:  # a line: what is taken away with a merge is all that it brought
-            rows = read_rows(self._user, "--first-parent", road.old, f"^{road.base}")
+            rows = read_rows(self._reading.git, "--first-parent", road.old, f"^{road.base}")
         else:
-            rows = read_rows(self._user, "--topo-order", "--reverse", road.new, f"^{road.base}")
+            rows = read_rows(self._reading.git, "--topo-order", "--reverse", road.new, f"^{road.base}")
         if not rows:
             raise MetadiffError("upstream has no commit between the two releases", ANOTHER_AXIS)
         return rows
