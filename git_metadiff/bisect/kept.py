@@ -1,7 +1,7 @@
 """What a search keeps on disk, under the git folder of its work tree: each work tree has its own.
 
-Two files: the *plan* (the steps, written once, and again when steps are fused) and the *state* (everything else, written
-after each answer). Both are replaced whole, so that an interrupt at any time leaves the last complete one.
+Two files: the *plan* (the steps, written once, and again when steps are fused) and the *state* (everything else,
+written after each answer). Both are replaced whole, so that an interrupt at any time leaves the last complete one.
 """
 
 from __future__ import annotations

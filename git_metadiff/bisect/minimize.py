@@ -100,24 +100,24 @@ class Pair(Generic[T]):
 
     upstream: tuple[T, ...]
     downstream: tuple[T, ...]
-    certain: bool
-    why: str = ""  # what could not be determined, in words; empty if it is certain
+    doubt: str = ""  # what could not be determined, in words; empty if they are a pair
 
 
-def pair(upstream: Minimal[T], downstream: Minimal[T], without: Callable[[frozenset[T]], Answer]) -> Pair[T]:
+def pair(upstream: Minimal[T], downstream: Minimal[T], without: Callable[[str, frozenset[T]], Answer]) -> Pair[T]:
     """Whether what is guilty on the upstream axis and what is on the patchset axis are one failure.
 
-    `without` tests the tree that fails without some hunks. They are a pair if it works without either of them: each is
-    needed where all else is in.
+    `without` tests the end of an axis (`upstream` or `downstream`) without some of its parts. They are a pair if it
+    works without either: each is needed where all else is in.
     """
     sides = (("upstream", upstream), ("downstream", downstream))
     for name, side in sides:
         if not side.is_certain:
-            return Pair(upstream.parts, downstream.parts, False, f"which of the {name} hunks matter")
+            return Pair(upstream.parts, downstream.parts, f"which of the {name} hunks matter")
     for name, side in sides:
-        answer = without(frozenset(side.parts))
+        answer = without(name, frozenset(side.parts))
         if answer == "skip":
-            return Pair(upstream.parts, downstream.parts, False, f"what happens without the {name} hunks")
+            return Pair(upstream.parts, downstream.parts, f"what happens without the {name} hunks alone")
         if answer == "bad":
-            return Pair(upstream.parts, downstream.parts, False, f"it fails without the {name} hunks too")
-    return Pair(upstream.parts, downstream.parts, True)
+            doubt = f"whether they are one failure: it fails without the {name} hunks too, so something else is guilty"
+            return Pair(upstream.parts, downstream.parts, doubt)
+    return Pair(upstream.parts, downstream.parts)

@@ -139,7 +139,7 @@ class Session:
             self.state.answers = before
             raise MetadiffError(
                 f"'{given.answer}' for {given.commit[:12]} contradicts other answers: no step could be guilty then",
-                "'git metadiff bisect log' shows them: give the wrong one again; a test that is not steady wants --confirm",
+                "'git metadiff bisect log' shows them: answer the wrong one anew; a test that is not steady wants --confirm",
             )
         self.state.current = [one for one in self.state.current if one != at]
         self.save()
