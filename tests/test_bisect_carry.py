@@ -202,7 +202,8 @@ def content(repository: Repository, point: Point, path: str) -> str:
 def test_releases_that_do_not_descend_from_each_other(repository: Repository) -> None:
     comparison = compared(fork(repository))
     carry = carry_of(repository, comparison)
-    assert not carry.road.straight and not carry.backwards and "where v1 and v2 meet" in carry.start_title
+    assert carry.is_forked and not carry.backwards and "where v1 and v2 meet" in carry.ends[0]
+    assert carry.plan.sure == (False, False), "the patchset on the merge base must be tested first"
     assert [step.title.partition(b" ")[2] for step in carry.steps] == [b"New 3", b"New 4", b"New 5"]
     start, *points = carry.points([GOOD_END, 0, 1, 2])
     assert "downstream's" in content(repository, start, "src/both.c")
@@ -214,7 +215,7 @@ def test_releases_that_do_not_descend_from_each_other(repository: Repository) ->
 def test_a_patchset_that_fails_on_the_merge_base_leads_to_what_repaired_it(repository: Repository) -> None:
     comparison = compared(fork(repository))
     carry = carry_of(repository, comparison, base_fails=True)
-    assert carry.backwards and carry.start_title == "v1 with p1.patch"
+    assert carry.backwards and carry.ends[0] == "D1" and carry.plan.sure == (True, True)
     assert [step.title.partition(b" ")[2] for step in carry.steps] == [b"More", b"Repair"]
     start, without_more, base = carry.points([GOOD_END, 0, 1])
     assert start == Point(comparison.patchsets[0].commit, comparison.patchsets[0].tree)

@@ -14,6 +14,7 @@ from functools import cached_property
 
 from git_metadiff.bisect.blame import weigh_commits
 from git_metadiff.bisect.carry import Carried, Carrier, Left
+from git_metadiff.bisect.kept import Plan
 from git_metadiff.bisect.source import GOOD_END, Point, Step
 from git_metadiff.bisect.suspicion import Suspect
 from git_metadiff.errors import MetadiffError
@@ -121,12 +122,23 @@ class Carry:
         return self._comparison.patchsets[self._comparison.transitions[-1].start]
 
     @property
-    def start_title(self) -> str:
-        """What the end that works is, in words."""
+    def is_forked(self) -> bool:
+        """Whether the end that works is the patchset on the merge base, which nobody has tested yet."""
+        return not self.road.straight and not self.backwards
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """What the two ends are, in words: the one that works, and the one that fails."""
         old, new = self._releases
-        if self.road.straight or self.backwards:
-            return f"{old.name} with {self.older.name}"
-        return f"{self.older.name} carried onto {self.road.base[:SHORT]}, where {old.name} and {new.name} meet"
+        base = f"{self.older.name} on {self.road.base[:SHORT]}, where {old.name} and {new.name} meet"
+        if self.backwards:
+            return "D1", base
+        return base if self.is_forked else "D1", "P"
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan to search it: a step a commit. P is an end that nobody has tested, unlike D2."""
+        return Plan(self.kind, tuple(self.steps), self.ends, (not self.is_forked, self.backwards), {})
 
     @property
     def _releases(self) -> tuple[Release, Release]:
@@ -168,7 +180,7 @@ class Carry:
         for at in range(GOOD_END, len(self._rows)):
             if self._real(at) == commit:
                 return at
-        if commit == self.older.commit and (self.road.straight or self.backwards):
+        if commit == self.older.commit and not self.is_forked:
             return GOOD_END
         parent = self._user.try_run("rev-parse", "--verify", "--quiet", f"{commit}^1").out.decode().strip()
         found = self.find(parent) if parent and parent != commit and self._is_ours(commit) else None
@@ -190,7 +202,7 @@ class Carry:
 
     def points(self, at: Sequence[int]) -> list[Point]:
         """The points of some steps, in that order, carried in one batch; GOOD_END is the end that works."""
-        if GOOD_END in at and (self.road.straight or self.backwards):
+        if GOOD_END in at and not self.is_forked:
             self._made[GOOD_END] = Point(self.older.commit, self.older.tree)
         missing = sorted({one for one in at if one not in self._made})
         if missing:
