@@ -139,7 +139,7 @@ def text_edits(git: Git, pairs: Sequence[Pair]) -> Iterator[list[Edit] | None]:
 
     A file that comes or goes has one, against an empty one.
     """
-    empty = git.text("hash-object", "-t", "blob", "--stdin")
+    empty = git.text("hash-object", "-w", "-t", "blob", "--stdin")
     asked = [at for at, pair in enumerate(pairs) if all(side is None or side.mode in REGULAR for side in pair)]
     names = [(old.oid if old else empty, new.oid if new else empty) for old, new in (pairs[at] for at in asked)]
     found: dict[int, list[Edit] | None] = {at: [] for at in asked}
