@@ -112,6 +112,11 @@ class Store:
             raise damaged(name) from error
         return comparison, saved
 
+    def commit_of(self, name: str) -> str:
+        """The id of the commit that holds a comparison."""
+        check_name(name)
+        return self._commit(name)
+
     def _commit(self, name: str) -> str:
         commit = self.git.ref(f"refs/metadiff/{name}/comparison")
         if commit is None:

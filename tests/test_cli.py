@@ -130,7 +130,6 @@ def test_options(line: str, flags: set[str], values: Mapping[str, str]) -> None:
         ("--stat=3", 129, "--stat takes no value", ""),
         ("--color=blue", 129, "always, never or auto", ""),
         ("v1 v2 --patches p1 p2 --json --stat", 129, "--json does not go with --stat", ""),
-        ("bisect start", 129, "'bisect start' is not available in this version", "bisect list"),
         ("guard x", 129, "'guard' takes no argument 'x'", ""),
         ("show", 129, "'show' needs a hunk", ""),
         ("show a b", 129, "'show' takes one hunk", ""),

@@ -17,6 +17,7 @@ class Reducer:
 
     driver: Driver
     source: ChainSource
+    leg: int = 0  # the leg of what was reduced
 
     def reduce(self, guilty: Sequence[int]) -> Minimal[Part] | None:
         """The hunks of these neighbouring steps that matter, first by steps and then by hunks; None where steps stand
@@ -26,7 +27,8 @@ class Reducer:
         legs = {self.source.chain.groups[group].leg for group in groups}
         if len(legs) != 1:
             return None
-        [leg] = legs
+        [self.leg] = legs
+        leg = self.leg
         before = [group for at in range(guilty[0]) for group in steps[at].groups]
         base = self.source.edits_of(before, leg)
         coarse = ddmin(groups, lambda chosen: self._test(leg, base | self.source.edits_of(chosen, leg)))
@@ -35,10 +37,9 @@ class Reducer:
         return Minimal(fine.parts, fine.needed, coarse.tests + fine.tests)
 
     def without(self, parts: frozenset[Part]) -> Answer:
-        """What the end of the axis does without some hunks."""
-        leg = len(self.source.chain.legs) - 1
+        """What the end of that leg does without some hunks."""
         gone = frozenset().union(*(one.edits for one in parts))
-        return self._test(leg, self.source.chain.legs[leg].all - gone)
+        return self._test(self.leg, self.source.chain.legs[self.leg].all - gone)
 
     def _test(self, leg: int, edits: frozenset[int]) -> Answer:
         point = self.source.trial(leg, edits, b"git metadiff bisect: a step in parts")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from git_metadiff.bisect.kept import (
     FOLDER,
@@ -45,6 +45,22 @@ AGAIN = "'git metadiff bisect reset', and start again"
 BEGIN = "begin one with 'git metadiff bisect start'"
 
 Side = Literal["good", "bad"]
+
+
+class WrongEndError(MetadiffError):
+    """An end of the search is not what it has to be: what should work fails, or the other way round."""
+
+    def __init__(self, message: str, hint: str, at: int, given: Given) -> None:
+        super().__init__(message, hint)
+        self.at, self.given = at, given
+
+
+class Planned(Source, Protocol):
+    """A source that says how it is to be searched."""
+
+    @property
+    def plan(self) -> Plan:
+        """The steps, the ends, and what is known of them."""
 
 
 class Session:
@@ -132,14 +148,14 @@ class Session:
 
     def add(self, at: int, given: Given) -> None:
         """Take an answer to the point of a step; MetadiffError if it cannot be, next to the others."""
-        self.check_end(at, given.answer)
+        self.check_end(at, given)
         before = list(self.state.answers)
         self.state.answers.append(given)
         if suspects(self.order, self.known()) == 0 or self._at_odds():
             self.state.answers = before
             raise MetadiffError(
                 f"'{given.answer}' for {given.commit[:12]} contradicts other answers: no step could be guilty then",
-                "'git metadiff bisect log' shows them: answer the wrong one anew; a test that is not steady wants --confirm",
+                "'git metadiff bisect log' shows them: answer the wrong one anew; an unsteady test wants --confirm",
             )
         self.state.current = [one for one in self.state.current if one != at]
         self.save()
@@ -151,29 +167,28 @@ class Session:
             self.last in given and given[self.last].answer == "good"
         )
 
-    def check_end(self, at: int, answer: Answer) -> None:
-        """Raise MetadiffError if this answer says that an end is not what it has to be."""
+    def check_end(self, at: int, given: Given) -> None:
+        """Raise WrongEndError if this answer says that an end is not what it has to be."""
         first, last = self.plan.ends
-        if at == GOOD_END and answer != "good":
-            raise MetadiffError(
-                f"the end that works, {first}, fails" if answer == "bad" else f"{first} cannot be tested",
-                self.hint_of("good"),
-            )
-        if at == self.last and answer != "bad":
-            raise MetadiffError(
-                f"the end that fails, {last}, works" if answer == "good" else f"{last} cannot be tested",
-                self.hint_of("bad"),
-            )
+        if at == GOOD_END and given.answer != "good":
+            says = f"the end that works, {first}, fails" if given.answer == "bad" else f"{first} cannot be tested"
+            raise WrongEndError(f"{says}{told(given)}", self.hint_of("good", given.answer), at, given)
+        if at == self.last and given.answer != "bad":
+            says = f"the end that fails, {last}, works" if given.answer == "good" else f"{last} cannot be tested"
+            raise WrongEndError(f"{says}{told(given)}", self.hint_of("bad", given.answer), at, given)
 
-    def hint_of(self, side: Side) -> str:
+    def hint_of(self, side: Side, answer: Answer) -> str:
         """What to do about an end that is not what it has to be."""
-        first, last = self.plan.ends
-        if side == "bad" and last == "F":
+        end = self.plan.ends[side == "bad"]
+        if answer == "skip":
+            other = "; --axis both needs no answer for F" if end == "F" else ""
+            return f"mend the build or the test, then go on: no search makes sense before the ends are sure{other}"
+        if side == "bad" and end in ("F", "P"):
             return "so downstream's own change is guilty: git metadiff bisect start --axis downstream"
-        if side == "good" and first == "F":
+        if side == "good" and end == "F":
             return "so it fails before downstream's own change: git metadiff bisect start --axis upstream"
-        if side == "good" and first == "U2":
-            return "so the new release fails without any patch: search in upstream's own history, with git bisect"
+        if side == "good" and end == "U2":
+            return "so the new release fails without any patch: search upstream's own history, with git bisect"
         return "there is nothing to search between them: is it the right test, and the right configuration?"
 
     # The search
@@ -213,6 +228,14 @@ class Session:
         self.save_plan()
         self.save()
 
+    def turn(self, source: Planned) -> None:
+        """Go on with another source; answers stay with their trees."""
+        self._source = source
+        self.state.made, self.state.current = {}, []
+        self._set_plan(source.plan)
+        self.save_plan()
+        self.save()
+
     # Files
 
     def save(self) -> None:
@@ -233,6 +256,11 @@ class Session:
         folder = self.folder / LOGS
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{tree}.log"
+
+
+def told(given: Given) -> str:
+    """Why an answer was given, to be put behind it."""
+    return f" ({given.why})" if given.why else ""
 
 
 def begin(git_dir: Path, plan: Plan, state: State, maker: Callable[[], Source] | None = None) -> Session:

@@ -1,4 +1,4 @@
-"""`git metadiff bisect [list]`: what to suspect first, of a stored comparison."""
+"""`git metadiff bisect`: its subcommands, and the first of them, `list`: what to suspect first."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from git_metadiff.errors import EXIT_OK, MetadiffError
 
 if TYPE_CHECKING:
     from git_metadiff.bisect import Facts
+    from git_metadiff.cli.program import Command
     from git_metadiff.model import Comparison
     from git_metadiff.trace import Trace
 
@@ -22,7 +23,33 @@ if TYPE_CHECKING:
 MOST_NAMED = 6
 
 
+#: Subcommand -> the module below `cli` that carries it out, and the function there.
+HOMES = {
+    "list": ("bisect", "list_suspects"),
+    "try": ("bisect_try", "try_out"),
+    "corners": ("bisect_try", "corners"),
+    "start": ("bisect_session", "start"),
+    "run": ("bisect_run", "run"),
+    "next": ("bisect_session", "tell_next"),
+    "good": ("bisect_session", "answer"),
+    "bad": ("bisect_session", "answer"),
+    "skip": ("bisect_session", "answer"),
+    "status": ("bisect_session", "status"),
+    "log": ("bisect_session", "log"),
+    "reset": ("bisect_session", "reset"),
+}
+
+
 def bisect(invocation: Invocation, environ: Mapping[str, str]) -> int:
+    """Carry out a subcommand; only its own modules are loaded."""
+    from importlib import import_module
+
+    module, function = HOMES[invocation.words[0]]
+    command: Command = getattr(import_module(f"git_metadiff.cli.{module}"), function)
+    return command(invocation, environ)
+
+
+def list_suspects(invocation: Invocation, environ: Mapping[str, str]) -> int:
     """List the suspects, or print them as JSON."""
     from git_metadiff import render
     from git_metadiff.bisect import gather, rank

@@ -104,8 +104,15 @@ def read_trace(name: str | None) -> Trace | None:
         return None
     from git_metadiff.trace import parse_trace
 
+    return parse_trace(read_trace_text(name))
+
+
+def read_trace_text(name: str | None) -> bytes:
+    """The text that `--trace` names, as it stands; empty if it was not given."""
+    if name is None:
+        return b""
     try:
-        return parse_trace(sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes())
+        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         raise MetadiffError(
             f"cannot read the trace {name}: {error.strerror}", "--trace takes a file, or - for standard input"

@@ -21,7 +21,7 @@ COMMANDS = {
     SHOW: "explain one hunk: old patch, upstream, new patch, and why it is or is not ported",
     LINEAGE: "in which release each piece was introduced, edited, moved, absorbed or dropped",
     GRAPH: "the graph of hunks for other programs, and the evidence behind each edge",
-    BISECT: "what to suspect first when the new release with its patchset fails and the old one did not",
+    BISECT: "find what is guilty when the new release with its patchset fails and the old one did not",
     VERIFY: "hold files against published digests and signatures, and diagnose damaged ones",
     PORT: "carry a patchset onto a new release, patch by patch, as files to start a rebase from",
     GUARD: "is a piece of the patchset lost: in what is staged, in a rebase, in a merge request",
@@ -49,6 +49,13 @@ USAGE = (
     "git metadiff guard [<options>] [--base <rev> --head <rev> | --from <range> --to <range>]",
     "git metadiff guard --accept <hunk>|<patch> [<reason>]",
     "git metadiff guard --install | --uninstall",
+    "git metadiff bisect try (--without | --only | --with) <hunk>... [<options>]",
+    "git metadiff bisect corners [<options>]",
+    "git metadiff bisect start [<options>] [-- <path>...]",
+    "git metadiff bisect run [<options>] [--build <command>] (--test <command> | -- <command> [<argument>...])",
+    "git metadiff bisect next [--json] [--parallel <n>]",
+    "git metadiff bisect (good | bad | skip) [<commit>...]",
+    "git metadiff bisect (status | log | reset) [<options>]",
     "git metadiff list",
     "git metadiff forget <name>",
 )
@@ -72,6 +79,7 @@ class Option(NamedTuple):
     group: str = "Output"
     manual: str = ""  # what the man page says on top of `text`
     choices: tuple[str, ...] = ()  # the only values; none: any
+    subcommands: tuple[str, ...] = ()  # of bisect, if it is only for some of them; none: all
 
 
 INPUT = "Input"
@@ -91,6 +99,17 @@ SHOWN = (MAIN, SHOW, LINEAGE, GRAPH, BISECT, VERIFY, PORT)
 TRUSTING = (MAIN, VERIFY, PORT)
 #: Commands that take path limits.
 LIMITED = (MAIN, LINEAGE, GRAPH, BISECT)
+
+#: Subcommands of bisect, in the order in which they are used.
+LIST_SUSPECTS = "list"
+SUBCOMMANDS = (
+    LIST_SUSPECTS, "try", "corners", "start", "run", "next", "good", "bad", "skip", "status", "log", "reset"
+)  # fmt: skip
+#: Those that begin a search, and those that need none.
+BEGINNING = ("start", "run")
+MAKING = ("try", "corners", *BEGINNING)
+LISTING = (LIST_SUSPECTS, *MAKING)
+AXES = ("upstream", "downstream", "patchset", "both")
 
 #: What `--fate` takes: fates, origins, and the reason that views name like one.
 VERDICTS = (
@@ -309,7 +328,9 @@ OPTIONS = (
         commands=(BISECT,),
         group=SUSPECTS,
         manual="The same as path limits behind a --. All that upstream did to them is suspect then, also where it does "
-        "not meet the patch. Takes every argument up to the next option; given again, it appends.",
+        "not meet the patch. What lies outside of them is one step of a search, the rest. Takes every argument up to "
+        "the next option; given again, it appends.",
+        subcommands=LISTING,
     ),
     Option(
         "--max-count",
@@ -319,6 +340,152 @@ OPTIONS = (
         value="n",
         commands=(BISECT,),
         group=SUSPECTS,
+        subcommands=(LIST_SUSPECTS,),
+    ),
+    Option(
+        "--axis",
+        "what to search: upstream, downstream, patchset or both (default: both)",
+        kind=VALUE,
+        value="axis",
+        commands=(BISECT,),
+        group=SUSPECTS,
+        manual="upstream leads from D1 to F, downstream from F to D2, patchset from U2 to D2, and both from D1 over F "
+        "to D2. F is the old patchset on the new release, with what upstream forced its author to change.",
+        choices=AXES,
+        subcommands=MAKING,
+    ),
+    Option(
+        "--carry",
+        "walk upstream's real commits, with the older patchset carried onto each",
+        commands=(BISECT,),
+        group=SUSPECTS,
+        manual="Instead of synthetic commits; the releases must be revisions of one history. A commit onto which a "
+        "suspect cannot be carried is skipped.",
+        subcommands=BEGINNING,
+    ),
+    Option(
+        "--without",
+        "the tree that fails, without these hunks or groups",
+        kind=MANY,
+        value="hunk",
+        commands=(BISECT,),
+        group=SUSPECTS,
+        manual="Each by its id or its number in bisect list. What needs them is left out too.",
+        subcommands=("try",),
+    ),
+    Option(
+        "--only",
+        "the tree that works, with only these hunks or groups",
+        kind=MANY,
+        value="hunk",
+        commands=(BISECT,),
+        group=SUSPECTS,
+        manual="What they need comes along.",
+        subcommands=("try",),
+    ),
+    Option(
+        "--with",
+        "the same as --only, beside a --without",
+        kind=MANY,
+        value="hunk",
+        commands=(BISECT,),
+        group=SUSPECTS,
+        subcommands=("try",),
+    ),
+    Option(
+        "--built",
+        "set aside what the build in this folder never compiled",
+        kind=VALUE,
+        value="folder",
+        commands=(BISECT,),
+        group=SUSPECTS,
+        manual="Read from the .cmd files of the kernel's build, or a compile_commands.json. How many are set aside is "
+        "said. Kconfig and Makefiles stay in.",
+        subcommands=LISTING,
+    ),
+    Option(
+        "--worktree",
+        "test in a work tree in this folder, not in the one here",
+        kind=VALUE,
+        value="folder",
+        commands=(BISECT,),
+        group=SUSPECTS,
+        manual="It is made if it is not there, and stays. Files that two points have in common are not touched, so "
+        "that an incremental build stays incremental.",
+        subcommands=BEGINNING,
+    ),
+    Option(
+        "--no-checkout",
+        "check nothing out: bisect next names the commits",
+        commands=(BISECT,),
+        group=SUSPECTS,
+        subcommands=("start",),
+    ),
+    Option(
+        "--build",
+        "the line for the shell that builds a tree; a failed build is never bad",
+        kind=VALUE,
+        value="command",
+        commands=(BISECT,),
+        group=SUSPECTS,
+        subcommands=("run",),
+    ),
+    Option(
+        "--test",
+        "the line for the shell that tests a tree",
+        kind=VALUE,
+        value="command",
+        commands=(BISECT,),
+        group=SUSPECTS,
+        manual="Its exit status counts as for git bisect run: 0 good, 125 cannot be tested, 1 to 127 bad, 128 and more "
+        "ends the search. A command behind a -- is started without a shell.",
+        subcommands=("run",),
+    ),
+    Option(
+        "--expect",
+        "only a test with this regular expression in its output is bad",
+        kind=VALUE,
+        value="pattern",
+        commands=(BISECT,),
+        group=SUSPECTS,
+        manual="Whatever its exit status; a test that fails without it tells nothing and is skipped.",
+        subcommands=("run",),
+    ),
+    Option(
+        "--confirm",
+        "repeat each test until an answer came so often (default: 1)",
+        kind=VALUE,
+        value="n",
+        commands=(BISECT,),
+        group=SUSPECTS,
+        manual="For tests that are not steady. The failure that --expect names counts at once.",
+        subcommands=("run",),
+    ),
+    Option(
+        "--parallel",
+        "so many tests at the same time (default: 1)",
+        kind=VALUE,
+        value="n",
+        commands=(BISECT,),
+        group=SUSPECTS,
+        manual="run needs --worktree for it, and makes further work trees beside it: <folder>-2 and so on.",
+        subcommands=("run", "next"),
+    ),
+    Option(
+        "--minimize",
+        "then find the hunks of the guilty step that matter, and those that they fail with",
+        commands=(BISECT,),
+        group=SUSPECTS,
+        manual="By delta debugging. On the axes upstream and both, if the new release alone works, the partner in the "
+        "patchset is searched too. What could not be determined is said to be so.",
+        subcommands=("run",),
+    ),
+    Option(
+        "--aside",
+        "list what --built set aside",
+        commands=(BISECT,),
+        group=SUSPECTS,
+        subcommands=("status",),
     ),
     Option(
         "--sums",

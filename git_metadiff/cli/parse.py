@@ -47,7 +47,8 @@ class Invocation(NamedTuple):
     flags: frozenset[str] = frozenset()  # long names
     values: Mapping[str, str] = {}  # long name -> value
     paths: tuple[str, ...] = ()  # path limits
-    lists: Mapping[str, tuple[str, ...]] = {}  # long name -> values, of options that may be given again
+    lists: Mapping[str, tuple[str, ...]] = {}  # long name -> what it took, of options that take several values
+    behind: tuple[str, ...] = ()  # the command behind `--` of `bisect run`
 
     def number(self, name: str) -> int | None:
         """The value of a numeric option, None if it was not given."""
@@ -76,12 +77,16 @@ def parse(arguments: Sequence[str], only_patchset: Callable[[str], bool] | None 
         flags=frozenset(scan.flags),
         values=scan.values,
         paths=(*scan.files, *words[split + 1 :]),
-        lists={name: tuple(taken) for name, taken in scan.each.items()},
+        lists={name: tuple(taken) for name, taken in scan.many.items()},
     )
     check_trust(invocation)
     if scan.command == PORT:
         releases, patchsets = tell_apart(scan.words, scan.lists, only_patchset or is_only_patchset)
         return check_port(invocation._replace(words=tuple(releases), patchsets=tuple(patchsets)))
+    if scan.command == BISECT:
+        from git_metadiff.cli.subcommands import check_bisect
+
+        return check_bisect(invocation._replace(words=tuple(scan.words)), tuple(scan.files), limited=limited)
     if scan.command != MAIN:
         return check_words(invocation._replace(words=tuple(scan.words)))
     if scan.appended:
@@ -104,11 +109,9 @@ class Scan:
         self.information = ""
         self.words: list[str] = []
         self.lists: list[list[str]] = []  # what each --patches took
-        self.files: list[str] = []  # what --file took
-        self.appended: list[str] = []  # what --append took
+        self.many: dict[str, list[str]] = {}  # what other options took that take several values
         self.flags: set[str] = set()
         self.values: dict[str, str] = {}
-        self.each: dict[str, list[str]] = {}  # what options took that may be given again
         while self.rest and not self.information:
             self.take(self.rest.pop())
         self.check_options()
@@ -151,7 +154,7 @@ class Scan:
         """Note an option with its value."""
         value = check_value(option, value)
         if option.kind == EACH:
-            self.each.setdefault(option.name, []).append(value)
+            self.many.setdefault(option.name, []).append(value)
         else:
             self.values[option.name] = value
 
@@ -163,26 +166,29 @@ class Scan:
             self.flags.add(option.name)
 
     def take_list(self, option: Option, taken: list[str]) -> None:
-        """Give an option such as `--patches` everything up to the next option."""
+        """Give an option everything up to the next one."""
         while self.rest and (not self.rest[-1].startswith("-") or self.rest[-1] == "-"):
             taken.append(self.rest.pop())
         if not taken:
             raise UsageError(f"option {option.name} needs a value", SEE_HELP)
-        if option.name == "--file":
-            self.files += taken
-        elif option.name == "--append":
-            self.appended += taken
-        elif option.name == "--against":
-            self.each.setdefault(option.name, []).extend(taken)
-        else:
+        if option.name == "--patches":
             self.lists.append(taken)
+        else:
+            self.many.setdefault(option.name, []).extend(taken)
+
+    @property
+    def files(self) -> list[str]:
+        """What `--file` took."""
+        return self.many.get("--file", [])
+
+    @property
+    def appended(self) -> list[str]:
+        """What `--append` took."""
+        return self.many.get("--append", [])
 
     def check_options(self) -> None:
         """Raise UsageError for an option that does not belong to the command."""
-        given = [*self.flags, *self.values, *self.each]
-        lists = (("--patches", self.lists), ("--file", self.files), ("--append", self.appended))
-        given += [name for name, taken in lists if taken]
-        for name in given:
+        for name in (*self.flags, *self.values, *self.many, *(["--patches"] if self.lists else [])):
             option = find(name)
             if option and self.command not in option.commands:
                 raise UsageError(f"option {name} does not go with '{self.command}'", SEE_HELP)
@@ -273,8 +279,6 @@ def check_words(invocation: Invocation) -> Invocation:
     if wanted and len(words) != 1:
         problem = "takes one" if words else "needs a"
         raise UsageError(f"'{invocation.command}' {problem} {wanted}", "see 'git metadiff list' and the ids in --json")
-    if invocation.command == BISECT:
-        return check_bisect(invocation)
     if invocation.command == VERIFY:
         return check_verify(invocation)
     if invocation.command == GUARD:
@@ -283,25 +287,6 @@ def check_words(invocation: Invocation) -> Invocation:
         hint = "path limits stand behind a --" if invocation.command in LIMITED else SEE_HELP
         raise UsageError(f"'{invocation.command}' takes no arguments", hint)
     return check_explain(invocation)
-
-
-#: Subcommands of bisect that are named in the design, not here yet.
-BISECT_LATER = ("start", "run", "good", "bad", "skip", "status", "reset", "next", "try", "corners")
-
-
-def check_bisect(invocation: Invocation) -> Invocation:
-    """Check the subcommand of `bisect`: `list`, or none."""
-    words = list(invocation.words)
-    if words[:1] == ["list"]:
-        del words[0]
-    elif words and words[0] in BISECT_LATER:
-        raise UsageError(f"'bisect {words[0]}' is not available in this version", "'git metadiff bisect list' is")
-    if words:
-        hint = "give files and folders as --file <path>..., or behind a --"
-        raise UsageError(f"'{words[0]}' is no subcommand of bisect", hint)
-    if invocation.number("--max-count") == 0:
-        raise UsageError("option --max-count wants at least 1", SEE_HELP)
-    return invocation
 
 
 def check_verify(invocation: Invocation) -> Invocation:

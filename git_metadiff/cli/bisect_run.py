@@ -1,0 +1,210 @@
+"""`git metadiff bisect run`: a search that runs a test by itself, to its end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from git_metadiff.cli.bisect_session import begin_search, turn_back
+from git_metadiff.cli.output import write_all
+from git_metadiff.cli.parse import Invocation
+from git_metadiff.cli.searching import Ground, find_ground, load_session, make_source, tree_in, tree_of
+from git_metadiff.cli.subcommands import begins
+from git_metadiff.errors import EXIT_DIFFERENT, EXIT_INTERRUPTED, EXIT_OK, MetadiffError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from git_metadiff.bisect.chained import Part
+    from git_metadiff.bisect.drive import Driver, Ending, Stand
+    from git_metadiff.bisect.job import Job
+    from git_metadiff.bisect.minimize import Minimal
+    from git_metadiff.bisect.reduce import Reducer
+    from git_metadiff.bisect.runner import Outcome
+    from git_metadiff.bisect.session import Session
+    from git_metadiff.bisect.source import Point
+
+GO_ON = "nothing is lost: 'git metadiff bisect run' goes on from here"
+
+
+def run(invocation: Invocation, environ: Mapping[str, str]) -> int:
+    """Search to the end; begin first, if no search is under way."""
+    from git_metadiff.bisect.kept import alone, exists
+
+    ground = find_ground(environ)
+    with alone(ground.git_dir):
+        if exists(ground.git_dir):
+            if begins(invocation):
+                raise MetadiffError(
+                    "a search is under way here already, and these options begin one",
+                    "'git metadiff bisect reset' ends it; 'git metadiff bisect run' without them goes on",
+                )
+            session = load_session(ground)
+            job = job_of(invocation, session)
+            job.check(environ)
+        else:
+            job = job_of(invocation, None)
+            job.check(environ)
+            session = begin_search(invocation, ground)
+        session.state.job = asdict(job)
+        session.save()
+        with interrupts_told():
+            return drive(invocation, session, job, ground)
+
+
+@contextmanager
+def interrupts_told() -> Iterator[None]:
+    """Say of an interrupt that nothing is lost by it."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise MetadiffError("interrupted", GO_ON, EXIT_INTERRUPTED) from error
+
+
+def job_of(invocation: Invocation, session: Session | None) -> Job:
+    """The job that is asked for; without one, the last one of the session."""
+    from git_metadiff.bisect.job import Job
+
+    values = invocation.values
+    if invocation.behind or "--test" in values:
+        return Job(
+            invocation.behind,
+            values.get("--build", ""),
+            values.get("--test", ""),
+            values.get("--expect", ""),
+            invocation.number("--confirm") or 1,
+        )
+    kept = session.state.job if session is not None else None
+    if kept is None:
+        raise MetadiffError("no test was given", "git metadiff bisect run --test <command>, or run -- <command>")
+    try:
+        job = Job(**(kept | {"command": tuple(kept["command"])}))
+    except (TypeError, LookupError) as error:
+        raise MetadiffError("the test of this search cannot be read", "give it again: run -- <command>") from error
+    return replace(job, confirm=int(job.confirm))
+
+
+def drive(invocation: Invocation, session: Session, job: Job, ground: Ground) -> int:
+    """Run a job to the end of a search, and tell what was found."""
+    from git_metadiff.bisect.session import WrongEndError
+    from git_metadiff.render.search import document, ending
+
+    stands = stands_of(session, invocation.number("--parallel") or 1, ground)
+    driver = driver_of(session, job, stands, ground)
+    try:
+        end = driver.run()
+    except WrongEndError as error:
+        turn_back(session, error, ground)
+        end = driver.run()
+    if "--json" in invocation.flags:
+        write_all(document(session, session.verdict(), [], end))
+    else:
+        write_all(b"".join(ending(session, end)))
+    if "--minimize" in invocation.flags:
+        minimize(driver, end, ground)
+    return EXIT_OK if len(end.guilty) == 1 else EXIT_DIFFERENT
+
+
+def driver_of(session: Session, job: Job, stands: list[Stand], ground: Ground) -> Driver:
+    """What runs a job on the points of a session, and tells on standard error what happens."""
+    from git_metadiff.bisect.drive import Driver
+    from git_metadiff.bisect.results import Results
+    from git_metadiff.render.search import outcome_line
+
+    def watch(at: int | None, point: Point, outcome: Outcome | None) -> None:
+        write_all(outcome_line(session, at, point, outcome), descriptor=2)
+
+    def echo(data: bytes) -> None:
+        write_all(data, descriptor=2)
+
+    tree = stands[0].tree
+    words = [word for word in job.words() if word and not word.startswith((os.sep, ".."))]
+    tracked = os.fsdecode(tree.try_run("ls-files", "-z", "--", *words).out).split("\0")
+    key = job.key(tree.top, [*tracked, *(f"./{name}" for name in tracked)])
+    results = Results(ground.store.git.common_dir, key, job.confirm)
+    return Driver(session, job, stands, results, ground.environ, watch, echo if len(stands) == 1 else None)
+
+
+def stands_of(session: Session, parallel: int, ground: Ground) -> list[Stand]:
+    """The work trees in which tests run."""
+    from git_metadiff.bisect.drive import Stand
+
+    found = tree_of(session, ground)
+    if found is None:
+        raise MetadiffError(
+            "there is no work tree to test in",
+            "begin the search with --worktree <folder>; or test elsewhere, with 'git metadiff bisect next --json'",
+        )
+    stands = [Stand(*found)]
+    if parallel > 1 and not session.state.worktree:
+        raise MetadiffError(
+            "--parallel needs a search with --worktree", "so many work trees are made beside that folder"
+        )
+    [start] = session.points([-1])
+    for number in range(2, parallel + 1):
+        stands.append(Stand(*tree_in(Path(f"{session.state.worktree}-{number}"), start.commit, ground)))
+    return stands
+
+
+def minimize(driver: Driver, end: Ending, ground: Ground) -> None:
+    """Find the hunks of the guilty steps that matter, and the other side's that they fail with."""
+    from git_metadiff.bisect.chained import ChainSource
+    from git_metadiff.bisect.reduce import Reducer, find_pair
+    from git_metadiff.render.parts import alone, paired, parts
+
+    source = driver.session.source
+    if not isinstance(source, ChainSource):
+        write_all(alone("a commit of upstream's is not taken apart; --axis upstream searches the same in hunks"))
+        return
+    reducer = Reducer(driver, source)
+    found = reducer.reduce(end.guilty)
+    write_all(b"".join(parts(found)))
+    axis = other_axis(driver.session.state.axis, reducer.leg)
+    if found is None or axis is None:
+        return
+    try:
+        other = partner(driver, axis, ground)
+    except MetadiffError as error:
+        write_all(alone(f"could not be determined: {error.message}"))
+        return
+    if other is not None:
+        write_all(b"".join(parts(other[1])))
+        sides = ((reducer, found), other) if axis == "patchset" else (other, (reducer, found))
+        write_all(b"".join(paired(find_pair(*sides))))
+
+
+def other_axis(axis: str, leg: int) -> str | None:
+    """The axis on which the other side of an interaction is found; None where there is none: F holds it already."""
+    if axis == "patchset":
+        return "upstream"
+    return "patchset" if axis == "upstream" or (axis == "both" and leg == 0) else None
+
+
+def partner(driver: Driver, axis: str, ground: Ground) -> tuple[Reducer, Minimal[Part]] | None:
+    """Search another axis by the same job: its hunks that matter, or None where that is not known."""
+    from git_metadiff.bisect.chained import ChainSource
+    from git_metadiff.bisect.kept import FOLDER, State
+    from git_metadiff.bisect.reduce import Reducer
+    from git_metadiff.bisect.session import Session
+    from git_metadiff.render.parts import alone
+    from git_metadiff.render.search import heading
+
+    before = driver.session.state
+    options = before.options | {"axis": axis}
+    source = make_source(ground, options)
+    assert isinstance(source, ChainSource)
+    state = State(before.name, axis, options, before.head, before.worktree)
+    session = Session(ground.git_dir / FOLDER / "pair", source.plan, state, lambda: source)
+    write_all(b"".join(heading(session)), descriptor=2)
+    mine = driver_of(session, driver.job, list(driver.stands), ground)
+    end = mine.run()
+    reducer = Reducer(mine, source)
+    found = reducer.reduce(end.guilty)
+    if found is None:
+        write_all(alone("could not be determined: nothing can be tested around the partner"))
+        return None
+    return reducer, found
