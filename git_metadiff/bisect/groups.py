@@ -1,17 +1,34 @@
-"""Groups: edits of an axis that must go together, and the order in which they come."""
+"""Groups: edits of an axis that must go together, and the order in which they come.
+
+Units (edits side by side, or in one function) that need each other are one group. What lies outside the limits is one
+group, the rest, and comes first: so a suspect stands on the newer release as it will be. What of the rest needs a
+suspect goes with it.
+"""
 
 from __future__ import annotations
 
+import posixpath
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from git_metadiff.bisect.cost import DEAR, cost_of, cost_of_file
 from git_metadiff.bisect.edits import Axis
+from git_metadiff.bisect.needs import Need, needs_of
+from git_metadiff.bisect.order import condense, connect
+from git_metadiff.bisect.units import Unit, units_of
+from git_metadiff.git import Git
 
 Wanted = Callable[[bytes], bool]
 
-#: What every edit weighs by itself, beside the scores of the suspects that it belongs to.
-LEAST_WEIGHT = 0.001
+#: What every line weighs by itself, beside the scores of the suspects: any change may be guilty.
+WEIGHT_OF_LINE = 0.0001
+#: More steps than this are joined, if nothing in them is suspicious; seven tests more would tell them apart.
+MOST_STEPS = 8000
+#: Lines of edits, at most, in steps that are joined.
+JOINED_LINES = 400
+#: So many units of the rest go with a suspect that they need; more are left in the rest.
+MOST_DRAWN = 16
 REST = b"the rest"
 
 
@@ -27,33 +44,170 @@ class Group:
     hunks: tuple[str, ...] = ()  # ids of the hunks and upstream hunks that it holds
     suspect: bool = True  # False for the rest: what lies outside the limits
     leg: int = 0  # which part of the chain it is in, of an axis that has several
-    cost: float = 1.0  # an estimate of how much must be compiled again, in files
+    cost: float = 1.0  # an estimate of how many files must be compiled again
 
 
-def group_edits(axis: Axis, wanted: Wanted, scores: Mapping[str, float], leg: int = 0, first: int = 0) -> list[Group]:
-    """The groups of an axis in the order of the chain, the rest in front of them.
+@dataclass(slots=True)
+class _Draft:
+    """A group in the making."""
+
+    units: list[Unit]
+    needs: set[int]  # places of drafts
+    suspect: bool = True
+    title: bytes = b""
+    lines: int = 0
+    edits: list[int] = field(default_factory=list)
+
+
+def group_edits(
+    git: Git, axis: Axis, wanted: Wanted, scores: Mapping[str, float], leg: int = 0, first: int = 0
+) -> list[Group]:
+    """The groups of an axis, in the order of the chain.
 
     `wanted` tells whether a file is under suspicion, `scores` how suspicious a hunk is, by its id; `first` is the index
-    of the first group.
+    of the first group; `git` is a repository that has the first tree.
     """
-    rest: list[int] = []
-    by_file: dict[bytes, list[int]] = defaultdict(list)
-    for at, edit in enumerate(axis.edits):
-        if wanted(edit.path):
-            by_file[edit.path].append(at)
-        else:
-            rest.append(at)
-    found = [(REST, rest, False)] if rest else []
-    found += [(path, mine, True) for path, mine in sorted(by_file.items())]
-    return [
-        Group(first + at, title, frozenset(mine), *weigh(axis, mine, scores), suspect=suspect, leg=leg)
-        for at, (title, mine, suspect) in enumerate(found)
+    inside = [is_wanted(axis, at, wanted) for at in range(len(axis.files))]
+    units = units_of(axis, git, range(len(axis.files)), lambda at: not inside[at])
+    suspects = {at for at, unit in enumerate(units) if inside[unit.file]}
+    drafts = joined(axis, arrange(axis, units, suspects), scores) if suspects else [rest_of(units)]
+    return [finish(axis, draft, at, scores, leg, first) for at, draft in enumerate(drafts)]
+
+
+def is_wanted(axis: Axis, number: int, wanted: Wanted) -> bool:
+    """Whether a file is under suspicion, under either of its names."""
+    file = axis.files[number]
+    return any(side is not None and wanted(side.path) for side in (file.old, file.new))
+
+
+def rest_of(units: Sequence[Unit]) -> _Draft:
+    """The group of all that is under no suspicion."""
+    return _Draft(list(units), set(), suspect=False, title=REST)
+
+
+def arrange(axis: Axis, units: Sequence[Unit], suspects: set[int]) -> list[_Draft]:
+    """The groups: the rest first, then the suspects, what they need before them."""
+    needs = needs_of(axis, units)
+    chosen = sorted(suspects | drawn_along(needs, suspects))
+    number = {unit: at for at, unit in enumerate(chosen)}
+    mine = [Need(number[one.user], number[one.other], one.rank) for one in within(needs, number)]
+    mine += [
+        Need(number[one.other], number[one.user], one.rank)
+        for one in within(needs, number)
+        if one.user not in suspects and one.other in suspects
     ]
+    order, before = condense(
+        connect(len(chosen), mine), lambda members: key_of(axis, [units[chosen[at]] for at in members])
+    )
+    drafts = [_Draft([units[chosen[at]] for at in members], set()) for members in order]
+    rest = [unit for at, unit in enumerate(units) if at not in number]
+    shift = 1 if rest else 0
+    for draft, places in zip(drafts, before, strict=True):
+        draft.needs = {place + shift for place in places}
+    return [rest_of(rest), *drafts] if rest else drafts
 
 
-def weigh(
-    axis: Axis, edits: Sequence[int], scores: Mapping[str, float]
-) -> tuple[float, frozenset[int], tuple[str, ...]]:
-    """The weight of a group, no needs, and the ids of its hunks."""
-    hunks = tuple(dict.fromkeys(name for at in edits for name in axis.edits[at].hunks))
-    return sum(scores.get(name, 0.0) for name in hunks) + LEAST_WEIGHT * len(edits), frozenset(), hunks
+def within(needs: Iterable[Need], numbers: Mapping[int, int]) -> Iterator[Need]:
+    """The needs among some units."""
+    return (one for one in needs if one.user in numbers and one.other in numbers)
+
+
+def drawn_along(needs: Iterable[Need], suspects: set[int]) -> set[int]:
+    """The units of the rest that need a suspect, unless too many do."""
+    users: dict[int, set[int]] = defaultdict(set)
+    for one in needs:
+        if one.other in suspects and one.user not in suspects:
+            users[one.other].add(one.user)
+    return {user for mine in users.values() if len(mine) <= MOST_DRAWN for user in mine}
+
+
+def key_of(axis: Axis, units: Sequence[Unit]) -> tuple[int, bytes, bytes, int]:
+    """What decides the order where needs leave a choice: what is dear to build first, in one block, then what only
+    adds, then by folder."""
+    paths = [axis.files[unit.file].path for unit in units]
+    edits = [axis.edits[at] for unit in units for at in unit.edits]
+    if any(cost_of_file(path) >= DEAR for path in paths):
+        block = 0
+    else:
+        block = 1 if all(edit.added and not edit.removed for edit in edits) else 2
+    first = min(paths)
+    return block, posixpath.dirname(first), first, edits[0].old_start
+
+
+def joined(axis: Axis, drafts: Sequence[_Draft], scores: Mapping[str, float]) -> list[_Draft]:
+    """The same groups, fewer where they are too many: neighbours in the order that nothing speaks against become one.
+
+    Neighbours in an order that keeps every need before its user can be joined without making a cycle.
+    """
+    if len(drafts) <= MOST_STEPS:
+        return list(drafts)
+    found: list[_Draft] = []
+    place: list[int] = []  # of each draft, where it went
+    for draft in drafts:
+        lines = sum(axis.edits[at].size for unit in draft.units for at in unit.edits)
+        quiet = draft.suspect and not any(map(scores.get, hunks_of(axis, draft)))
+        last = found[-1] if found else None
+        if (
+            quiet
+            and last is not None
+            and last.lines
+            and last.lines + lines <= JOINED_LINES
+            and alike(axis, last, draft)
+        ):
+            last.units += draft.units
+            last.needs |= draft.needs
+            last.lines += lines
+        else:
+            found.append(replace(draft, lines=max(1, lines) if quiet else 0))
+        place.append(len(found) - 1)
+    for at, draft in enumerate(found):
+        draft.needs = {place[one] for one in draft.needs} - {at}
+    return found
+
+
+def alike(axis: Axis, one: _Draft, other: _Draft) -> bool:
+    """Whether two groups begin in one folder."""
+    folders = [posixpath.dirname(axis.files[draft.units[0].file].path) for draft in (one, other)]
+    return folders[0] == folders[1]
+
+
+def hunks_of(axis: Axis, draft: _Draft) -> tuple[str, ...]:
+    """The ids of the hunks in a group."""
+    edits = (axis.edits[at] for unit in draft.units for at in unit.edits)
+    return tuple(dict.fromkeys(name for edit in edits for name in edit.hunks))
+
+
+def finish(axis: Axis, draft: _Draft, place: int, scores: Mapping[str, float], leg: int, first: int) -> Group:
+    """A draft as a group."""
+    edits = frozenset(at for unit in draft.units for at in unit.edits)
+    lines = sum(axis.edits[at].size for at in edits)
+    hunks = hunks_of(axis, draft)
+    weight = WEIGHT_OF_LINE * max(1, lines) + sum(scores.get(name, 0.0) for name in hunks)
+    paths = {axis.edits[at].path for at in edits}
+    needs = frozenset(first + one for one in draft.needs)
+    title = draft.title or title_of(axis, draft.units)
+    return Group(first + place, title, edits, weight, needs, hunks, draft.suspect, leg, cost_of(paths))
+
+
+def title_of(axis: Axis, units: Sequence[Unit]) -> bytes:
+    """`arch/x86/xen/pmu.c: pmu_msr_read, and 3 more files`."""
+    lines: dict[bytes, int] = defaultdict(int)
+    for unit in units:
+        lines[axis.files[unit.file].path] += sum(max(1, axis.edits[at].size) for at in unit.edits)
+    path = max(sorted(lines), key=lambda one: lines[one])
+    here = [axis.edits[at] for unit in units for at in unit.edits if axis.edits[at].path == path]
+    names = list(dict.fromkeys(name for edit in here for name in edit.sections[:1]))
+    what = WORDS.get(here[0].kind, "") if len(here) == 1 and here[0].kind != "text" else ", ".join(names[:2])
+    title = path + (b": " + what.encode("utf-8", "surrogateescape") if what else b"")
+    more = len(lines) - 1
+    return title + (b", and %d more %s" % (more, b"file" if more == 1 else b"files") if more else b"")
+
+
+WORDS = {
+    "create": "new file",
+    "delete": "removed",
+    "rename": "renamed",
+    "mode": "mode",
+    "content": "binary content",
+    "swap": "a folder for a file, or a file for a folder",
+}

@@ -49,7 +49,7 @@ def chain_between(
     groups: list[Group] = []
     for number, (start, end) in enumerate(pairwise(ends)):
         legs.append(owned_axis(scratch, comparison, start, end))
-        groups += group_edits(legs[-1], wanted, scores, number, len(groups))
+        groups += group_edits(scratch, legs[-1], wanted, scores, number, len(groups))
     return write_chain(scratch, axis, ends[0], legs, groups)
 
 

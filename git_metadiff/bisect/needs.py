@@ -1,0 +1,155 @@
+"""Which unit needs which: a use needs its definition in before it, and a definition that goes needs its uses gone.
+
+A name that few units share holds them together; one that many share only orders them, so that no widely used
+identifier makes one step of everything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from itertools import combinations
+
+from git_metadiff.bisect.edits import Axis
+from git_metadiff.bisect.names import defined_in, used_in, whole_names
+from git_metadiff.bisect.units import Unit
+
+#: Up to so many units with a name in common go together.
+NARROW = 8
+#: Where a definition itself changes, so do its uses: all of them together, up to so many.
+CHANGED = 32
+#: A name that more units share is too common to say anything.
+COMMON = 400
+#: More definitions of one name are one for each architecture or driver.
+MOST_DEFINITIONS = 6
+#: A link that only holds together what could also come one after the other is as weak as that of a name that sixteen
+#: times as many units share. Two steps of rank are a doubling.
+SOFT = 8
+
+#: A scope in which a name means one thing: a file, or None for everywhere.
+Scope = bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """`user` cannot be in without `other`."""
+
+    user: int
+    other: int
+    rank: int  # the higher, the weaker: the first to be given up where too much would go together
+
+
+@dataclass(slots=True)
+class Sharers:
+    """The units that define or use a name, by what they do with it."""
+
+    defined: set[int] = field(default_factory=set)  # in added lines
+    undefined: set[int] = field(default_factory=set)  # in removed lines
+    used: set[int] = field(default_factory=set)
+    unused: set[int] = field(default_factory=set)
+
+
+def needs_of(axis: Axis, units: Sequence[Unit]) -> list[Need]:
+    """What the units need of each other, by the names in their lines."""
+    found: list[Need] = []
+    for one in sharers_of(axis, units).values():
+        found += links(one)
+    return found
+
+
+def sharers_of(axis: Axis, units: Sequence[Unit]) -> dict[tuple[bytes, Scope], Sharers]:
+    """Every name that some unit defines or undefines, in its scope, with the units that share it."""
+    found: dict[tuple[bytes, Scope], Sharers] = defaultdict(Sharers)
+    for number, unit in enumerate(units):
+        for at in unit.edits:
+            edit = axis.edits[at]
+            for name, scope, comes in definitions(axis, at):
+                one = found[name, scope]
+                (one.defined if comes else one.undefined).add(number)
+            if edit.kind == "rename":
+                file = axis.files[unit.file]
+                assert file.old is not None
+                for name in whole_names("delete", file.old.path):
+                    found[name, None].undefined.add(number)
+    names = {name for name, _ in found}
+    for number, unit in enumerate(units):
+        for at in unit.edits:
+            for name, scope, comes in uses(axis, at, names, found):
+                one = found[name, scope]
+                (one.used if comes else one.unused).add(number)
+    return found
+
+
+def definitions(axis: Axis, at: int) -> Iterator[tuple[bytes, Scope, bool]]:
+    """What an edit defines: name, scope, and whether the definition comes (or goes)."""
+    edit = axis.edits[at]
+    for lines, comes in ((edit.added, True), (edit.removed, False)):
+        if lines:
+            for one in defined_in(edit.path, b"\n".join(lines), edit.sections):
+                yield one.name, edit.path if one.is_local else None, comes
+    for name in whole_names(edit.kind, edit.path):
+        yield name, None, edit.kind != "delete"
+
+
+def uses(
+    axis: Axis, at: int, names: Set[bytes], scopes: Mapping[tuple[bytes, Scope], Sharers]
+) -> Iterator[tuple[bytes, Scope, bool]]:
+    """What an edit uses of these names, in the narrowest scope that has it, and whether the use comes (or goes)."""
+    edit = axis.edits[at]
+    for lines, comes in ((edit.added, True), (edit.removed, False)):
+        if lines:
+            for name in used_in(edit.path, b"\n".join(lines)) & names:
+                if (name, edit.path) in scopes:
+                    yield name, edit.path, comes
+                elif (name, None) in scopes:
+                    yield name, None, comes
+
+
+def links(one: Sharers) -> Iterator[Need]:
+    """What the units that share a name need of each other."""
+    width = len(one.defined | one.undefined | one.used | one.unused)
+    if not 1 < width <= COMMON or len(one.defined | one.undefined) > MOST_DEFINITIONS:
+        return
+    rank = round(2 * math.log2(width))
+    if one.defined and one.undefined:
+        yield from links_of_changed(one, width, rank)
+    elif one.defined and not one.unused:  # else it was there before, defined elsewhere
+        yield from directed(one.used, one.defined, rank, is_narrow=width <= NARROW)
+        yield from bound(one.defined, rank + SOFT)
+    elif one.undefined and not one.used:
+        yield from directed(one.undefined, one.unused, rank, is_narrow=width <= NARROW)
+        yield from bound(one.undefined, rank + SOFT)
+
+
+def links_of_changed(one: Sharers, width: int, rank: int) -> Iterator[Need]:
+    """A definition that changes or moves: its parts are one, and so are those uses that change with it."""
+    definers = one.defined | one.undefined
+    yield from bound(definers, rank)
+    changed = (one.used & one.unused) - definers
+    if width <= CHANGED:
+        for user in changed:
+            yield from bound([user, *definers], rank + 1)
+    else:
+        yield from directed(changed, definers, rank, is_narrow=False)
+    yield from directed(one.used - one.unused, one.defined, rank, is_narrow=width <= NARROW)
+    yield from directed(one.undefined, one.unused - one.used, rank, is_narrow=width <= NARROW)
+
+
+def directed(users: Iterable[int], others: Iterable[int], rank: int, *, is_narrow: bool) -> Iterator[Need]:
+    """Each of `users` needs each of `others`; narrow ones go together."""
+    others = list(others)
+    for user in users:
+        for other in others:
+            if user != other:
+                yield Need(user, other, rank)
+                if is_narrow:
+                    yield Need(other, user, rank + SOFT)
+
+
+def bound(units: Iterable[int], rank: int) -> Iterator[Need]:
+    """All of these need each other."""
+    for one, other in combinations(sorted(units), 2):
+        yield Need(one, other, rank)
+        yield Need(other, one, rank)
