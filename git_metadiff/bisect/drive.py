@@ -57,8 +57,9 @@ class Driver:
 
     def run(self) -> Ending:
         """Search to the end. What was answered is kept, however this is left."""
-        for at in self.session.due_ends(all_of_them=True):
-            self.take([at])
+        due = self.session.due_ends(all_of_them=True)
+        for at in [due] if len(self.stands) > 1 and due else [[one] for one in due]:
+            self.take(at)
         while True:
             verdict = self.next()
             if verdict.done:
