@@ -175,10 +175,12 @@ def choose(
     *,
     budget: int | None = None,
     parallel: int = 1,
+    fair: bool = False,
 ) -> Verdict:
     """What to test next; up to `parallel` points that can be tested at the same time.
 
     `budget` is how many tests may be spent from here in the worst case (see `allowance`); None: as many as it takes.
+    `fair` keeps to what costs nothing on average were every step as suspicious as any other (see `free_half`).
     """
     chosen = suspects(order, known)
     found = tuple(members(chosen))
@@ -190,7 +192,9 @@ def choose(
     if parallel > 1:
         points = spread(order, chosen, shares, parallel)
     else:
-        points = (best(order, chosen, shares, known, costs or Costs(), budget),)
+        is_clear = not any(chosen >> at & 1 for at in known.skip)  # else it must step aside
+        least = free_half(len(found)) if fair and is_clear else 1
+        points = (best(order, chosen, shares, known, costs or Costs(), budget, least),)
     return Verdict(found, points, {at: shares[at] for at in points})
 
 
@@ -199,13 +203,23 @@ def testable(order: Order, chosen: int, known: Known) -> list[int]:
     return [at for at in members(chosen) if at not in known.skip and chosen & ~order.before[at]]
 
 
-def best(order: Order, chosen: int, shares: Mapping[int, float], known: Known, costs: Costs, budget: int | None) -> int:
-    """The point that tells most for its cost, of those that keep the worst case within the budget."""
+def best(
+    order: Order,
+    chosen: int,
+    shares: Mapping[int, float],
+    known: Known,
+    costs: Costs,
+    budget: int | None,
+    least: int = 1,
+) -> int:
+    """The point that tells most for its cost, of those that keep the worst case within the budget and leave `least`
+    steps on either side, or come nearest to that."""
     count = chosen.bit_count()
     halves = {at: (chosen & order.before[at]).bit_count() for at in shares}
-    least = min(max(mine, count - mine) for mine in halves.values())
-    limit = count if budget is None else max(1 << max(budget - 1, 0), least)
-    allowed = [at for at, mine in halves.items() if max(mine, count - mine) <= limit]
+    larger = {at: max(mine, count - mine) for at, mine in halves.items()}
+    limit = count - least if budget is None else min(count - least, 1 << max(budget - 1, 0))
+    limit = max(limit, min(larger.values()))
+    allowed = [at for at, most in larger.items() if most <= limit]
     odds = Odds(halves, known, order, chosen)
     rebuilt = Rebuilt(order, costs)
 
@@ -214,6 +228,17 @@ def best(order: Order, chosen: int, shares: Mapping[int, float], known: Known, c
         return round(worth, 9), -abs(halves[at] - count / 2), -at
 
     return max(allowed, key=value)
+
+
+def free_half(count: int) -> int:
+    """So many of `count` steps must be on the smaller side of a test, so that it costs nothing on average.
+
+    Of `count` equal steps, with 2^k < `count` <= 2^(k+1), the mean number of tests is the least possible for every
+    division whose sides both have 2^(k-1) to 2^k steps, since the path length of a binary tree is least where its
+    leaves lie on two neighbouring levels. Within that, the choice is free.
+    """
+    power = 1 << max(halvings(count) - 1, 0)  # 2^k
+    return max(1, power // 2, count - power)
 
 
 class Rebuilt:

@@ -203,7 +203,8 @@ class Session:
         """Where the search is; `built` is the step whose tree was built last."""
         known = self.known()
         costs = Costs([step.cost for step in self.plan.steps], self._set_of(built))
-        return choose(self.order, self.prior, known, costs, budget=self.budget(), parallel=parallel)
+        fair = self.trust.spare == 0
+        return choose(self.order, self.prior, known, costs, budget=self.budget(), parallel=parallel, fair=fair)
 
     def _set_of(self, built: int | None) -> int:
         return 0 if built is None or built == GOOD_END else self.order.before[built]
