@@ -182,9 +182,10 @@ class Store:
         update_refs(self.git, {ref: (oid, heads[ref]) for ref, oid in wanted.items() if heads[ref] != oid})
 
     def forget(self, name: str) -> None:
-        """Remove a comparison's refs, all at once."""
+        """Remove a comparison's refs, all at once, with those of searches in it."""
         check_name(name)
-        heads = {ref: oid for ref, oid in self.heads(name).items() if oid is not None}
+        out = self.git.text("for-each-ref", "--format=%(refname) %(objectname)", f"refs/metadiff/{name}/")
+        heads = dict(line.split() for line in out.splitlines())
         broken = broken_refs(self.git, f"refs/metadiff/{name}/")
         if not heads and not broken:
             raise MetadiffError(f"there is no comparison named '{name}'", "'git metadiff list' names those that are")

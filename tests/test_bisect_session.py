@@ -330,3 +330,395 @@ def test_a_job_is_another_one_when_its_script_changed(tmp_path: Path) -> None:
     assert job.key(tmp_path) == key == Job(command=job.command, confirm=5).key(tmp_path)
     script.write_text("exit 1")
     assert job.key(tmp_path) != key and Job(test="true").key(tmp_path) != key
+
+
+# Steps that belong together
+
+
+class Bare(NamedTuple):
+    """A repository with a chain of one group a file, which nobody looked into for what belongs together."""
+
+    repository: Repository
+    source: ChainSource
+
+
+#: Files in the order of their steps: what uses `frob` comes two steps before what defines it.
+BEFORE = {"a.c": "int a;\n", "m.c": "int m;\n", "n.c": "int n;\n", "z.h": "int z;\n", "zz.c": "int zz;\n"}
+AFTER = {"a.c": "int a = 1;\n", "m.c": "int m = frob(1);\n", "n.c": "int n = 1;\n", "z.h": "int z;\nint frob(int x);\n"}
+
+
+@pytest.fixture
+def bare(repository: Repository) -> Bare:
+    """The chain, stored under the name of a comparison that holds nothing else."""
+    start = repository.commit(BEFORE)
+    repository.commit(AFTER | {"zz.c": "int zz = 1;\n"})
+    user = Git(repository.path / ".git", os.environ)
+    trees = [repository.git("rev-parse", f"{one}^{{tree}}") for one in (start, "HEAD")]
+    with Scratch(user, os.environ) as scratch:
+        axis = take_apart(scratch, *trees)
+        groups = [
+            Group(at, axis.edits[at].path, frozenset({at}), 1.0, hunks=(axis.edits[at].path.decode(),))
+            for at in range(len(axis.edits))
+        ]
+        chain: Chain = write_chain(scratch, "upstream", End("D1", trees[0], start), [axis], groups)
+        scratch.publish({"refs/metadiff/bare/bisect/upstream/last": (chain.points[-1].commit, None)})
+    comparison: Any = type("Named", (), {"name": "bare"})
+    return Bare(repository, ChainSource(chain, comparison, user))
+
+
+def test_a_name_that_a_build_missed_joins_the_steps_that_use_and_define_it(bare: Bare) -> None:
+    plan = plan_of(bare.source.chain)
+    titles = [step.title for step in plan.steps]
+    assert titles == [b"a.c", b"m.c", b"n.c", b"z.h", b"zz.c"]
+    joined = fused(bare.source, plan, 2, ["frob"], [1, 2, 3, 4])
+    assert joined is not None
+    assert [step.title for step in joined.steps] == [b"a.c", b"m.c + z.h", b"n.c", b"zz.c"]
+    assert [step.parents for step in joined.steps] == [(), (0,), (1,), (2,)]
+    assert joined.made[0] == plan.made[0] and joined.made[3].tree == plan.made[4].tree
+    show = bare.repository.git("show", "--stat", "--format=%s", joined.made[1].commit)
+    assert "m.c" in show and "z.h" in show and "n.c" not in show
+    line = bare.repository.git("rev-list", "--first-parent", "refs/metadiff/bare/bisect/upstream/last").splitlines()
+    assert line[:5] == [joined.made[at].commit for at in (3, 2, 1, 0, -1)], "git's own bisect finds it too"
+    again = fused(bare.source, joined, 0, ["n"], [1, 2, 3])
+    assert again is None, "nothing on the other side of the point has to do with it"
+
+
+@pytest.mark.parametrize(
+    ("at", "name", "within"), [(3, "frob", [1, 2, 3, 4]), (2, "none", [1, 2, 3, 4]), (2, "frob", [1, 2])]
+)
+def test_steps_that_do_not_explain_the_failure_stay_apart(bare: Bare, at: int, name: str, within: list[int]) -> None:
+    names = [name]
+    assert fused(bare.source, plan_of(bare.source.chain), at, names, within) is None
+
+
+def test_a_definition_that_went_joins_the_step_that_takes_its_use_away(bare: Bare) -> None:
+    repository = bare.repository
+    trees = [repository.git("rev-parse", f"{one}^{{tree}}") for one in ("HEAD", "HEAD~1")]
+    with Scratch(Git(repository.path / ".git", os.environ), os.environ) as scratch:
+        axis = take_apart(scratch, *trees)
+        order = sorted(range(len(axis.edits)), key=lambda at: axis.edits[at].path != b"z.h")
+        groups = [Group(at, axis.edits[one].path, frozenset({one}), 1.0) for at, one in enumerate(order)]
+        chain = write_chain(scratch, "upstream", End("D1", trees[0]), [axis], groups)
+        scratch.publish({"refs/metadiff/bare/bisect/upstream/first": (chain.points[-1].commit, None)})
+    comparison: Any = type("Named", (), {"name": "bare"})
+    source = ChainSource(chain, comparison, Git(repository.path / ".git", os.environ))
+    joined = fused(source, plan_of(chain), 1, ["frob"], range(5))
+    assert joined is not None and joined.steps[0].title == b"z.h + m.c"
+
+
+# Sessions
+
+#: So many files upstream changes, each in a step of its own.
+FILES = 8
+#: It fails with upstream's change of the third file and the patch's of the fifth.
+TEST = 'if grep -q "upstream 3" src/f3.c && grep -q "patched 5" src/f5.c; then echo BUG: both; exit 1; fi'
+
+
+def body(at: int, *words: str) -> str:
+    """A file of some functions, with words in the first one."""
+    extra = "".join(f'\tsay("{one}");\n' for one in words)
+    rest = "".join(f"\nint other_{at}_{line}(void)\n{{\n\treturn {line};\n}}\n" for line in range(4))
+    first = f"int work_{at}(void)\n{{\n\tbegin({at});\n\tone({at});\n\ttwo({at});\n"
+    return f"{first}{extra}\tthree({at});\n\tfour({at});\n\treturn {at};\n}}\n{rest}"
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first test leaves its repository for all others."""
+    return tmp_path_factory.mktemp("search") / "repository"
+
+
+@pytest.fixture
+def project(template: Path, tmp_path: Path) -> Repository:
+    """Two releases, two patchsets (the patch of file 5 stands; that of file 6 is new) and their comparison."""
+    if not template.exists():
+        made = Repository(template)
+        for tag, word in (("v1", ""), ("v2", "upstream")):
+            changed = [at for at in range(FILES) if word and at not in (5, 6)]
+            release = {f"src/f{at}.c": body(at, *([f"{word} {at}"] * (at in changed))) for at in range(FILES)}
+            made.commit(release, tag=tag)
+            patched = {"src/f5.c": body(5, "patched 5")} | ({"src/f6.c": body(6, "patched 6")} if word else {})
+            made.commit(patched)
+            (tmp_path / f"{tag}.patch").write_bytes(made.diff(tag, "HEAD"))
+            made.git("reset", "-q", "--hard", tag)
+        patches = [str(tmp_path / f"{tag}.patch") for tag in ("v1", "v2")]
+        compare(template / ".git", ["v1", "v2"], patches, environ=os.environ, cwd=template)
+    return copy_of(Repository(template), tmp_path / "project")
+
+
+class Said(NamedTuple):
+    """What the program said."""
+
+    status: int
+    out: str
+    err: str
+
+
+Bisect = Callable[..., Said]
+
+
+@pytest.fixture
+def bisect(project: Repository, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Bisect]:
+    """Runs `git metadiff bisect` in the project, in this process."""
+    before = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGHUP)]
+
+    def start(*words: str | Path, cwd: Path | None = None) -> Said:
+        monkeypatch.chdir(cwd or project.path)
+        status = run_program(["bisect", *map(str, words)], os.environ)
+        return Said(status, *capfd.readouterr())
+
+    yield start
+    for number, handler in before:
+        signal.signal(number, handler)
+
+
+def test_a_search_by_hand_finds_the_step_and_comes_back(project: Repository, bisect: Bisect) -> None:
+    project.git("checkout", "-q", "-b", "topic", "v1")
+    said = bisect("start", "--axis", "upstream")
+    assert said.status == 0 and "upstream   D1 works, F fails" in said.out and "to be sure of it" in said.out
+    assert "upstream 3" in (project.path / "src" / "f3.c").read_text(), "F is checked out"
+    for _ in range(10):
+        fails = "upstream 3" in (project.path / "src" / "f3.c").read_text()
+        said = bisect("bad" if fails else "good")
+        assert said.status == 0, said.err
+        if "\nguilty" in said.out:
+            break
+    assert re.search(r"guilty step \d of \d: src/f3\.c", said.out) and "plain halving needs" in said.out
+    assert bisect("reset").status == 0
+    assert project.git("symbolic-ref", "HEAD") == "refs/heads/topic"
+    assert project.git("status", "--porcelain") == "" and not (project.path / ".git" / "metadiff-bisect").exists()
+
+
+def test_a_search_by_a_command_finds_the_step_and_needs_no_test_twice(
+    project: Repository, bisect: Bisect, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tree"
+    count = f"echo x >>{tmp_path}/count; "
+    options = ("--axis", "patchset", "--worktree", folder)
+    said = bisect("run", *options, "--test", count + TEST)
+    assert said.status == 0 and re.search(r"guilty step \d of \d: src/f5\.c", said.out)
+    tests = len((tmp_path / "count").read_text().splitlines())
+    assert f"{tests - 2} test" in said.out
+    assert bisect("run").out == said.out, "it goes on where it ended"
+    bisect("reset")
+    assert bisect("run", *options, "--test", count + TEST, "--expect", "BUG: b").status == 0, "another job"
+    again = len((tmp_path / "count").read_text().splitlines())
+    assert again > tests
+    bisect("reset")
+    assert bisect("run", *options, "--test", count + TEST).out == said.out
+    assert len((tmp_path / "count").read_text().splitlines()) == again, "results are kept"
+    assert project.git("status", "--porcelain") == "" and project.git("symbolic-ref", "HEAD") == "refs/heads/main"
+
+
+def test_the_pair_is_found_from_both_sides(project: Repository, bisect: Bisect, tmp_path: Path) -> None:
+    for axis in ("upstream", "patchset"):
+        said = bisect("run", "--axis", axis, "--worktree", tmp_path / "tree", "--minimize", "--test", TEST)
+        assert said.status == 0 and "it fails only with both, and works without either" in said.out
+        upstream, downstream = said.out.partition("  upstream\n")[2].split("  downstream\n")
+        assert upstream.split()[1] == "src/f3.c" and downstream.split()[1] == "src/f5.c"
+        bisect("reset")
+
+
+def test_unchanged_files_keep_their_time(project: Repository, bisect: Bisect, tmp_path: Path) -> None:
+    folder = tmp_path / "tree"
+    bisect("start", "--axis", "patchset", "--worktree", folder)
+    (folder / "built.o").write_text("kept")
+    for path in folder.rglob("*.c"):
+        os.utime(path, (1, 1))
+    project.git("-C", str(folder), "update-index", "-q", "--refresh")
+    before = {path: path.read_bytes() for path in folder.rglob("*.c")}
+    assert bisect("run", "--test", TEST).status == 0
+    same = [path for path, content in before.items() if path.read_bytes() == content]
+    times = {path.stat().st_mtime for path in same if path.name not in ("f5.c", "f6.c")}
+    assert len(same) >= FILES - 2 and times == {1}
+    assert (folder / "built.o").exists()
+    bisect("reset")
+    assert (folder / "built.o").exists(), "the tree stays, with what was built in it"
+
+
+def test_a_build_that_fails_is_never_bad(project: Repository, bisect: Bisect, tmp_path: Path) -> None:
+    broken = 'grep -q "upstream 2" src/f2.c && ! grep -q "upstream 4" src/f4.c'
+    build = f'{broken} && {{ echo "f2.c:1: error: no way"; exit 1; }}; true'
+    said = bisect("run", "--axis", "upstream", "--worktree", tmp_path / "tree", "--build", build, "--test", TEST)
+    assert said.status == 1 and "could not be determined: one of 3 steps" in said.out
+    assert "the build failed: f2.c:1: error: no way" in said.out and "skipped" in said.out
+    document = json.loads(bisect("status", "--json").out)
+    assert document["done"] and len(document["found"]["undetermined"]) == 3 and document["found"]["guilty"] is None
+
+
+def test_answers_come_by_commit_in_any_order(project: Repository, bisect: Bisect) -> None:
+    assert bisect("start", "--axis", "upstream", "--no-checkout").status == 0
+    head = project.git("rev-parse", "HEAD")
+    document = json.loads(bisect("next", "--json", "--parallel", "3").out)
+    assert [one["step"] for one in document["points"]] == [document["steps"] - 1], "F is to be tested first"
+    assert bisect("bad", document["points"][0]["commit"]).status == 0
+    while not document["done"]:
+        document = json.loads(bisect("next", "--json", "--parallel", "3").out)
+        for point in reversed(document["points"]):
+            inside = project.git("ls-tree", "-r", point["tree"], "src/f3.c") != project.git("ls-tree", "v1", "src/f3.c")
+            assert point["tree"] == project.git("rev-parse", f"{point['commit']}^{{tree}}")
+            assert any("f3.c" in one["title"] for one in point["contents"]) <= inside
+            assert bisect("bad" if inside else "good", point["commit"]).status == 0
+    [guilty] = document["found"]["guilty"]
+    assert "src/f3.c" in guilty["title"]
+    assert project.git("rev-parse", "HEAD") == head and project.git("status", "--porcelain") == ""
+
+
+def test_git_bisect_goes_on_by_hand(project: Repository, bisect: Bisect, tmp_path: Path) -> None:
+    bisect("start", "--axis", "upstream", "--no-checkout")
+    [end] = json.loads(bisect("next", "--json").out)["points"]
+    bisect("bad", end["commit"])
+    [point] = json.loads(bisect("next", "--json").out)["points"]
+    bisect("skip", point["commit"])
+    (tmp_path / "log").write_text(bisect("log").out)
+    bisect("reset")
+    project.git("bisect", "replay", str(tmp_path / "log"))
+    assert end["commit"] in project.git("bisect", "log") and f"skip {point['commit']}" in project.git("bisect", "log")
+    assert "src/" in project.git("bisect", "visualize", "--oneline")
+    found = project.git("bisect", "run", "sh", "-c", TEST)
+    assert "is the first bad commit" in found and "src/f3.c" in found
+
+
+def test_an_interrupt_in_the_middle_of_a_test_loses_nothing(
+    project: Repository, metadiff: Metadiff, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    slow = f"if test -e {tmp_path}/go; then {TEST}; else echo $$ >{mark}.new; mv {mark}.new {mark}; sleep 60; fi"
+    words = ("bisect", "run", "--axis", "patchset", "--worktree", str(tmp_path / "tree"), "--test", slow)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(["git", "metadiff", *words], cwd=project.path, stdout=pipe, stderr=pipe, process_group=0)
+    limit = time.monotonic() + 60
+    while not mark.exists() and process.poll() is None and time.monotonic() < limit:
+        time.sleep(0.02)
+    busy = metadiff("bisect", "skip", cwd=project.path)
+    assert busy.returncode == 128 and b"another 'git metadiff bisect' is at work here" in busy.stderr
+    os.killpg(process.pid, signal.SIGINT)
+    err = process.communicate(timeout=60)[1]
+    assert process.returncode in (130, -signal.SIGINT), "git itself got the signal too"
+    assert b"fatal: interrupted\nhint: nothing is lost" in err
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(mark.read_text()), 0)  # the test was ended too
+    (tmp_path / "go").touch()
+    done = metadiff("bisect", "run", cwd=project.path)
+    assert done.returncode == 0 and b"src/f5.c" in done.stdout
+
+
+def test_each_work_tree_has_a_search_of_its_own(project: Repository, bisect: Bisect, tmp_path: Path) -> None:
+    other = tmp_path / "linked"
+    project.git("worktree", "add", "-q", str(other), "v2")
+    assert bisect("start", "--axis", "upstream").status == 0
+    assert bisect("status", cwd=other).status == 128
+    assert bisect("start", "--axis", "patchset", cwd=other).status == 0
+    assert "patchset" in bisect("status", cwd=other).out and "upstream" in bisect("status").out
+    assert bisect("reset", cwd=other).status == 0 and bisect("status").status == 0
+    assert project.git("-C", str(other), "rev-parse", "HEAD") == project.git("rev-parse", "v2")
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "message"),
+    [
+        ("", ("good",), "no search is under way"),
+        ("", ("reset",), "no search is under way"),
+        ("", ("run",), "no test was given"),
+        ("", ("run", "--", "no-such-program"), "cannot start 'no-such-program'"),
+        ("", ("run", "--test", "true", "--expect", "("), "is no regular expression"),
+        ("", ("start", "--name", "other"), "there is no comparison named 'other'"),
+        ("", ("start", "--file", "none"), "nothing to suspect in 'none'"),
+        ("", ("start", "--worktree", "src"), "src is not empty, and no work tree of this repository"),
+        ("", ("start", "--carry", "--axis", "both"), "--carry does not go with --axis both"),
+        ("dirty", ("start",), "has local changes: src/f0.c"),
+        ("merging", ("start",), "a merge is under way"),
+        ("started", ("start",), "a search is under way here already"),
+        ("started", ("run", "--axis", "both", "--test", "true"), "these options begin one"),
+        ("started", ("good", "nothing"), "'nothing' is no commit"),
+        ("started", ("good", "v1"), "'v1' is no point of this search"),
+        ("started", ("run", "--test", "true"), "the end that fails, F, works"),
+        ("started", ("run", "--test", "false"), "the end that works, D1, fails"),
+        ("started", ("run", "--test", "exit 125"), "D1 cannot be tested"),
+        ("started", ("run", "--test", "exit 129"), "the test ended with status 129"),
+        ("started", ("run", "--parallel", "2", "--test", "true"), "--parallel needs a search with --worktree"),
+        ("started", ("good",), "the end that fails, F, works"),
+        ("damaged", ("status",), "is damaged or of another version"),
+    ],
+)
+def test_bad_input_is_told_and_changes_nothing(
+    state: str, words: tuple[str, ...], message: str, project: Repository, bisect: Bisect
+) -> None:
+    if state == "dirty":
+        project.write({"src/f0.c": "mine\n"})
+    elif state == "merging":
+        project.git("update-ref", "MERGE_HEAD", "v1")
+    elif state:
+        bisect("start", "--axis", "upstream")
+    if state == "damaged":
+        (project.path / ".git" / "metadiff-bisect" / "state.json").write_text("{}")
+    answers = json.loads(bisect("status", "--json").out)["answers"] if state == "started" else []
+    said = bisect(*words)
+    assert (said.status, said.out.count("guilty")) in ((128, 0), (129, 0))
+    assert f"fatal: {message}" in said.err or message in said.err.partition("fatal: ")[2].partition("\n")[0]
+    assert re.search(r"^hint: .", said.err, re.MULTILINE) and "Traceback" not in said.err
+    if state == "dirty":
+        assert (project.path / "src" / "f0.c").read_text() == "mine\n"
+    if state == "started":
+        after = json.loads(bisect("status", "--json").out)["answers"]
+        assert [one for one in after if one not in answers] in ([], [one for one in after if one["step"] == -1])
+
+
+def test_local_changes_are_never_lost(project: Repository, bisect: Bisect) -> None:
+    bisect("start", "--axis", "upstream")
+    assert bisect("bad").status == 0
+    before = project.git("rev-parse", "HEAD")
+    names = project.git("diff-tree", "-r", "--name-only", "HEAD", "v1").splitlines()
+    project.write({name: "mine\n" for name in names})
+    assert names
+    said = bisect("reset")
+    assert said.status == 128 and "would be overwritten" in said.err and "hint: commit, move or remove" in said.err
+    assert project.git("rev-parse", "HEAD") == before
+    bisect("good")  # to a tree that has the same files
+    assert {(project.path / name).read_text() for name in names} == {"mine\n"}
+    project.git("checkout", "-q", ".")
+    assert bisect("reset").status == 0 and project.git("symbolic-ref", "HEAD") == "refs/heads/main"
+
+
+def test_files_that_git_ignores_are_not_overwritten_either(project: Repository, bisect: Bisect) -> None:
+    project.git("checkout", "-q", "--orphan", "empty")
+    project.git("rm", "-rqf", ".")
+    project.commit({".gitignore": "src/\n"})
+    project.write({"src/f3.c": "precious\n"})
+    said = bisect("start", "--axis", "upstream")
+    assert said.status == 128 and "would be overwritten: src/f3.c" in said.err
+    assert (project.path / "src" / "f3.c").read_text() == "precious\n"
+    assert bisect("reset").status == 0
+
+
+def test_an_answer_that_contradicts_others_is_refused(project: Repository, bisect: Bisect) -> None:
+    bisect("start", "--axis", "upstream", "--no-checkout")
+    [end] = json.loads(bisect("next", "--json").out)["points"]
+    bisect("bad", end["commit"])
+    chain = project.git("rev-list", "--reverse", end["commit"], "^v1").splitlines()
+    assert bisect("good", chain[-3]).status == 0
+    said = bisect("bad", chain[-4])
+    assert said.status == 128 and "contradicts other answers" in said.err
+    assert bisect("good", chain[-4]).status == 0
+
+
+def test_commands_that_do_not_fit_are_usage_errors() -> None:
+    for line, message in (
+        ("bisect nonsense", "no subcommand of bisect"),
+        ("bisect run make", "takes no arguments"),
+        ("bisect start --test x", "--test does not go with 'bisect start'"),
+        ("bisect good -- x", "takes no path limits"),
+        ("bisect run --build x", "--build needs a test"),
+        ("bisect run --test x -- y", "--test does not go with a command"),
+        ("bisect run --confirm 0 --test x", "--confirm wants at least 1"),
+        ("bisect next --parallel 65", "at most 64"),
+        ("bisect run --parallel 2 --axis both --test x", "--parallel needs --worktree"),
+        ("bisect log --json", "--json does not go with 'bisect log'"),
+        ("bisect try", "'bisect try' needs --without or --only"),
+        ("bisect start --axis sideways", "--axis wants upstream, downstream, patchset or both"),
+        ("list --axis both", "--axis does not go with 'list'"),
+    ):
+        with pytest.raises(UsageError, match=re.escape(message)):
+            parse(line.split())
+    found = parse(["bisect", "run", "--file", "a", "b", "--", "make", "--json", "--", "x"])
+    assert (found.words, found.paths, found.behind) == (("run",), ("a", "b"), ("make", "--json", "--", "x"))
