@@ -71,7 +71,10 @@ def ending(session: Session, end: Ending) -> Iterator[bytes]:
         at = end.guilty[0]
         [point] = session.points([at])
         step = steps[at]
-        yield line(f"guilty {name_of(session, at)}")
+        backwards = bool(session.state.options.get("base_fails"))
+        yield line(f"{'repaired by' if backwards else 'guilty'} {name_of(session, at)}")
+        if backwards:
+            yield line(f"{INDENT}on the older release's side; the newer release does not have it")
         yield line(f"{INDENT}git show {step.upstream or point.commit}")
         yield from hunks(step.hunks)
     else:
