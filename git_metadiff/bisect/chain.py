@@ -15,9 +15,9 @@ from typing import Any
 
 from git_metadiff.bisect.edits import Axis
 from git_metadiff.bisect.groups import Group
-from git_metadiff.bisect.weave import Weaver, trees_of, write_trees
+from git_metadiff.bisect.weave import Walker, Weaver, trees_of, write_trees
 from git_metadiff.errors import MetadiffError
-from git_metadiff.git import CatFile, FastImport, Git
+from git_metadiff.git import FastImport, Git
 from git_metadiff.model import Comparison
 from git_metadiff.store import check_name
 
@@ -92,13 +92,14 @@ def write_chain(git: Git, axis: str, start: End, legs: Sequence[Axis], groups: S
         first = start.commit
         if not first:
             first = writer.commit(WORK_REF, f"{start.name}\n".encode(), [], [], tree=start.tree)
-        with CatFile(git) as objects:
-            for number, leg in enumerate(legs):
-                weaver = Weaver(leg, objects, writer)
-                for group in (one for one in groups if one.leg == number):
-                    parent = marks[-1] if marks else first
-                    message = message_of(group, leg, axis, len(groups))
-                    marks.append(writer.commit(WORK_REF, message, [parent], weaver.turn(group.edits)))
+        for number, leg in enumerate(legs):
+            walker, mine = Walker(leg), [one for one in groups if one.leg == number]
+            steps = [walker.turn(group.edits) for group in mine]
+            weaver = Weaver(git, writer, leg, steps)
+            for group, step in zip(mine, steps, strict=True):
+                parent = marks[-1] if marks else first
+                message = message_of(group, leg, axis, len(groups))
+                marks.append(writer.commit(WORK_REF, message, [parent], weaver.spell(step)))
         commits = writer.ids([one for one in [first, *marks] if one[0] == ":"])
     commits = commits if not start.commit else [start.commit, *commits]
     trees = trees_of(git, commits)

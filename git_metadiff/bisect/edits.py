@@ -134,7 +134,7 @@ def changed_pairs(git: Git, start: str, end: str) -> Iterator[Pair]:
         yield old, None if status == "D" else Side(target, mode, oid)
 
 
-def text_edits(git: Git, pairs: Sequence[Pair]) -> Iterator[list[Edit] | None]:
+def text_edits(git: Git, pairs: Sequence[Pair]) -> list[list[Edit] | None]:
     """The runs of changed lines of each pair, in one call of git; None where contents have no lines to compare.
 
     A file that comes or goes has one, against an empty one.
@@ -143,21 +143,20 @@ def text_edits(git: Git, pairs: Sequence[Pair]) -> Iterator[list[Edit] | None]:
     asked = [at for at, pair in enumerate(pairs) if all(side is None or side.mode in REGULAR for side in pair)]
     names = [(old.oid if old else empty, new.oid if new else empty) for old, new in (pairs[at] for at in asked)]
     found: dict[int, list[Edit] | None] = {at: [] for at in asked}
-    for number, edit in read_edits(diff_text(git, names, "histogram") if names else b""):
+    paths = [name_of(*pairs[at]) for at in asked]
+    for number, edit in read_edits(diff_text(git, names, "histogram") if names else b"", paths):
         at = asked[number]
         mine = found[at]
         if edit is None or mine is None:
             found[at] = None
         else:
             mine.append(edit)
-    for at, (old, new) in enumerate(pairs):
-        path = name_of(old, new)
-        mine = found.get(at)
-        yield None if mine is None else [replace(one, path=path) for one in mine]
+    return [found.get(at) for at in range(len(pairs))]
 
 
-def read_edits(text: bytes) -> Iterator[tuple[int, Edit | None]]:
-    """The edits in a `-U0` diff of numbered files, with their numbers; None for a file that git takes for binary."""
+def read_edits(text: bytes, paths: Sequence[bytes]) -> Iterator[tuple[int, Edit | None]]:
+    """The edits in a `-U0` diff of numbered files (with these paths), each with its number; None for a file that git
+    takes for binary."""
     number = 0
     matches = HEADER.finditer(text)
     match = next(matches, None)
@@ -172,7 +171,7 @@ def read_edits(text: bytes) -> Iterator[tuple[int, Edit | None]]:
             body = text[match.end() + 1 : following.start() if following else len(text)].split(b"\n")
             removed, added = split_body(body[:-1])
             sections = sections_of(match[6], removed, added)
-            yield number, Edit("text", b"", block.a + 1, block.c + 1, removed, added, sections)
+            yield number, Edit("text", paths[number], block.a + 1, block.c + 1, removed, added, sections)
         match = following
 
 

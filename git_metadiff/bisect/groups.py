@@ -23,6 +23,8 @@ Wanted = Callable[[bytes], bool]
 
 #: What every line weighs by itself, beside the scores of the suspects: any change may be guilty.
 WEIGHT_OF_LINE = 0.0001
+#: More lines say no more: they are a change log, or a table.
+MOST_LINES = 200
 #: More steps than this are joined, if nothing in them is suspicious; seven tests more would tell them apart.
 MOST_STEPS = 8000
 #: Lines of edits, at most, in steps that are joined.
@@ -182,11 +184,21 @@ def finish(axis: Axis, draft: _Draft, place: int, scores: Mapping[str, float], l
     edits = frozenset(at for unit in draft.units for at in unit.edits)
     lines = sum(axis.edits[at].size for at in edits)
     hunks = hunks_of(axis, draft)
-    weight = WEIGHT_OF_LINE * max(1, lines) + sum(scores.get(name, 0.0) for name in hunks)
+    weight = WEIGHT_OF_LINE * min(max(1, lines), MOST_LINES) + together_suspicious(
+        scores.get(name, 0.0) for name in hunks
+    )
     paths = {axis.edits[at].path for at in edits}
     needs = frozenset(first + one for one in draft.needs)
     title = draft.title or title_of(axis, draft.units)
     return Group(first + place, title, edits, weight, needs, hunks, draft.suspect, leg, cost_of(paths))
+
+
+def together_suspicious(scores: Iterable[float]) -> float:
+    """How suspicious hunks are together: as the most suspicious one.
+
+    Their sum would let a step of seventy hunks that nothing speaks against drown the one function that a trace names.
+    """
+    return max(scores, default=0.0)
 
 
 def title_of(axis: Axis, units: Sequence[Unit]) -> bytes:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
+from git_metadiff.bisect.candidates import LOST
 from git_metadiff.bisect.chain import AXES, Chain, End, ends_of, refs_of_chain, write_chain
 from git_metadiff.bisect.edits import Axis, take_apart
 from git_metadiff.bisect.forced import forced_edits
 from git_metadiff.bisect.groups import Group, Wanted, group_edits
-from git_metadiff.bisect.owners import claims_by_path, own
+from git_metadiff.bisect.owners import claims_by_path, own, upstream_claims
 from git_metadiff.bisect.suspicion import Suspect
 from git_metadiff.bisect.weave import write_trees
 from git_metadiff.errors import UsageError
 from git_metadiff.git import Git, Scratch
-from git_metadiff.model import Comparison
+from git_metadiff.model import Comparison, Hunk, Release
 
 
 def scores_of(suspects: Iterable[Suspect]) -> dict[str, float]:
@@ -63,7 +64,26 @@ def forced_tree(scratch: Scratch, comparison: Comparison) -> str:
 def owned_axis(scratch: Scratch, comparison: Comparison, start: End, end: End) -> Axis:
     """The axis between two trees of a comparison, its edits with the ids of their hunks."""
     axis = take_apart(scratch, start.tree, end.tree)
-    return own(axis, claims_by_path(comparison.patchsets[-1].hunks))
+    downstream = claims_by_path(comparison.patchsets[-1].hunks)
+    if start.name == "D1":  # an edit with upstream's lines is upstream's
+        old, new = releases_of(comparison)
+        upstream = upstream_claims(take_apart(scratch, old.tree, new.tree), len(comparison.transitions) - 1)
+        return own(own(axis, downstream), upstream)
+    if start.name == "F":
+        axis = own(axis, claims_by_path(lost_hunks(comparison), undone=True))
+    return own(axis, downstream)
+
+
+def releases_of(comparison: Comparison) -> tuple[Release, Release]:
+    """The two releases of the last transition; several patchsets may share one."""
+    step, last = comparison.transitions[-1], len(comparison.releases) - 1
+    return comparison.releases[min(step.start, last)], comparison.releases[min(step.stop, last)]
+
+
+def lost_hunks(comparison: Comparison) -> list[Hunk]:
+    """The hunks of the older patchset that the newer one has nothing of: that they are gone is a change, too."""
+    older = comparison.patchsets[comparison.transitions[-1].start]
+    return [hunk for hunk in older.hunks if any(one.word in LOST for one in comparison.fates.get(hunk.id, ()))]
 
 
 def publish(scratch: Scratch, comparison: Comparison, refs: Mapping[str, str]) -> None:

@@ -25,8 +25,8 @@ COMMON = 400
 #: More definitions of one name are one for each architecture or driver.
 MOST_DEFINITIONS = 6
 #: A link that only holds together what could also come one after the other is as weak as that of a name that sixteen
-#: times as many units share. Two steps of rank are a doubling.
-SOFT = 8
+#: times as many units share.
+SOFT = 4
 
 #: A scope in which a name means one thing: a file, or None for everywhere.
 Scope = bytes | None
@@ -112,7 +112,7 @@ def links(one: Sharers) -> Iterator[Need]:
     width = len(one.defined | one.undefined | one.used | one.unused)
     if not 1 < width <= COMMON or len(one.defined | one.undefined) > MOST_DEFINITIONS:
         return
-    rank = round(2 * math.log2(width))
+    rank = round(math.log2(width))
     if one.defined and one.undefined:
         yield from links_of_changed(one, width, rank)
     elif one.defined and not one.unused:  # else it was there before, defined elsewhere

@@ -49,26 +49,53 @@ def claims_by_path(hunks: Iterable[Hunk], *, undone: bool = False) -> dict[bytes
     return found
 
 
+class Claims:
+    """The changes that may own edits of one file, by their lines."""
+
+    def __init__(self, claims: Sequence[Claim]) -> None:
+        self.all = claims
+        self._removed: dict[bytes, list[int]] = defaultdict(list)
+        self._added: dict[bytes, list[int]] = defaultdict(list)
+        for at, one in enumerate(claims):
+            for text in one.removed:
+                self._removed[text].append(at)
+            for text in one.added:
+                self._added[text].append(at)
+
+    def owners_of(self, edit: Edit) -> list[Claim]:
+        """The changes that own one of an edit's lines; of what a file changes as a whole, all such."""
+        if edit.kind != "text" and not edit.size:
+            return [one for one in self.all if not one.has_lines] or list(self.all)
+        return self._voted(edit, LEAST_WORDS) or self._voted(edit, 0)
+
+    def _voted(self, edit: Edit, least: int) -> list[Claim]:
+        """The owners by lines of at least so many letters and digits; in the order of the claims."""
+        chosen = set()
+        for lines, index in ((edit.removed, self._removed), (edit.added, self._added)):
+            for text in set(lines):
+                having = index.get(text)
+                if having and words_in(text) >= least:
+                    chosen.add(min(having, key=lambda at: abs(self.all[at].start - edit.new_start)))
+        return [self.all[at] for at in sorted(chosen)]
+
+
+def upstream_claims(axis: Axis, transition: int) -> dict[bytes, list[Claim]]:
+    """Upstream's hunks as what may own edits, from the axis U1..U2: by both names of their files, with their ids."""
+    found: dict[bytes, list[Claim]] = defaultdict(list)
+    for number, edit in enumerate(axis.edits):
+        file = axis.files[axis.homes[number][0]]
+        old = file.old.path if file.old is not None else edit.path
+        line = edit.old_start - (not edit.removed)  # as the `@@` of a diff without context has it
+        name = f"upstream:{transition}:{old.decode('utf-8', 'surrogateescape')}:{line}"
+        claim = Claim(name, 0, edit.new_start, frozenset(edit.removed), frozenset(edit.added), has_lines=edit.size > 0)
+        for path in {edit.path, old}:
+            found[path].append(claim)
+    return found
+
+
 def owners_of(edit: Edit, claims: Sequence[Claim]) -> list[Claim]:
-    """The changes, of those in its file, that own one of its lines; of what a file changes as a whole, all such."""
-    if edit.kind != "text" and not edit.size:
-        return [one for one in claims if not one.has_lines] or list(claims)
-    found = voted(edit, claims, LEAST_WORDS)
-    return found or voted(edit, claims, 0)
-
-
-def voted(edit: Edit, claims: Sequence[Claim], least: int) -> list[Claim]:
-    """The owners by lines of at least so many letters and digits; in the order of the claims."""
-    chosen = set()
-    sides = [(set(edit.removed), [one.removed for one in claims]), (set(edit.added), [one.added for one in claims])]
-    for lines, theirs in sides:
-        for text in lines:
-            if words_in(text) < least:
-                continue
-            having = [at for at, one in enumerate(theirs) if text in one]
-            if having:
-                chosen.add(min(having, key=lambda at: abs(claims[at].start - edit.new_start)))
-    return [claims[at] for at in sorted(chosen)]
+    """The changes, of those in its file, that own one of an edit's lines."""
+    return Claims(claims).owners_of(edit)
 
 
 def ids_of(claims: Iterable[Claim]) -> tuple[str, ...]:
@@ -96,9 +123,12 @@ class Labels:
 def own(axis: Axis, claims: Mapping[bytes, Sequence[Claim]]) -> Axis:
     """The axis, its edits with the ids of the hunks that own them; others keep those that they have."""
     found = {}
+    known: dict[bytes, Claims] = {}
     for at, edit in enumerate(axis.edits):
-        mine = claims.get(edit.path)
-        owners = ids_of(owners_of(edit, mine)) if mine else ()
+        if edit.path in claims and edit.path not in known:
+            known[edit.path] = Claims(claims[edit.path])
+        mine = known.get(edit.path)
+        owners = ids_of(mine.owners_of(edit)) if mine else ()
         if owners:
             found[at] = owners
     return axis.owned(found)

@@ -42,10 +42,10 @@ def units_of(axis: Axis, git: Git, files: Sequence[int], is_whole: Callable[[int
 
 def runs_of(axis: Axis, file: File, text: bytes | None) -> Iterator[tuple[int, ...]]:
     """The runs of a file's edits that stand together; `text` is its content in the first tree, where it matters."""
-    starts = line_starts(text) if text is not None else []
+    lines = text.split(b"\n") if text is not None else None
     run: list[int] = []
     for number in file.content:
-        if run and not together(axis, run[-1], number, text, starts):
+        if run and not together(axis, run[-1], number, lines):
             yield tuple(run)
             run = []
         run.append(number)
@@ -53,18 +53,17 @@ def runs_of(axis: Axis, file: File, text: bytes | None) -> Iterator[tuple[int, .
         yield tuple(run)
 
 
-def together(axis: Axis, before: int, after: int, text: bytes | None, starts: Sequence[int]) -> bool:
+def together(axis: Axis, before: int, after: int, lines: Sequence[bytes] | None) -> bool:
     """Whether two edits are neighbours, or in one function."""
     gap = gap_between(axis, before, after)
     if gap <= NEAR:
         return True
     if not same_section(axis, before, after):
         return False
-    if gap <= CLOSE or text is None:
+    if gap <= CLOSE or lines is None:
         return gap <= CLOSE
     first = axis.edits[before].old_start - 1 + len(axis.edits[before].removed)
-    low, high = starts[min(first, len(starts) - 1)], starts[min(axis.edits[after].old_start - 1, len(starts) - 1)]
-    return text.find(b"\n}", max(0, low - 1), high) < 0
+    return not any(text[:1] == b"}" for text in lines[first : first + gap])
 
 
 def doubtful(axis: Axis, file: File) -> bool:
@@ -83,16 +82,6 @@ def same_section(axis: Axis, before: int, after: int) -> bool:
     """Whether git names the same function for the places of two edits (or the first opens that of the second)."""
     one, other = axis.edits[before].sections, axis.edits[after].sections
     return bool(one) and bool(other) and other[0] in one
-
-
-def line_starts(text: bytes) -> list[int]:
-    """Where each line of a text begins, and where the last one ends."""
-    found = [0]
-    at = text.find(b"\n")
-    while at >= 0:
-        found.append(at + 1)
-        at = text.find(b"\n", at + 1)
-    return found
 
 
 def read_texts(axis: Axis, git: Git, files: Sequence[int]) -> Mapping[int, bytes]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from git_metadiff.bisect.edits import Axis, File, Side
 from git_metadiff.git import CatFile, FastImport, Git, delete, modify
@@ -14,89 +14,129 @@ WORK_REF = "refs/heads/work-bisect"
 MESSAGE = b"A tree between two others\n"
 
 
-class Weaver:
-    """Moves along an axis, any edits in or out at each step, and says in fast-import's words what each step changes.
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """The content of a file of which some edits are in and others are not."""
 
-    It stands at the first tree in the beginning. Only files of which some edits are in and others are not are put
-    together and written; any other content is there already.
+    file: int  # its number
+    chosen: tuple[int, ...]  # the edits that are in
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A file as it stands at some step."""
+
+    path: bytes
+    mode: str
+    content: str | Mixed  # the id of a content that is there already, or one to be put together
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step changes: paths that go, and files that come or are other than before."""
+
+    gone: tuple[bytes, ...]
+    come: tuple[Version, ...]
+
+
+class Walker:
+    """Moves along an axis, any edits in or out at each step, and says what each step changes; nothing is read.
+
+    It stands at the first tree in the beginning.
     """
 
-    #: So many files are kept as lines.
-    KEPT = 128
-
-    def __init__(self, axis: Axis, objects: CatFile, writer: FastImport) -> None:
+    def __init__(self, axis: Axis) -> None:
         self.axis = axis
-        self._objects = objects
-        self._writer = writer
         self._inside: set[int] = set()
-        self._shown: dict[int, Side | None] = {}  # number of a file -> how it stands, where that is not as at first
-        self._written: dict[tuple[int, frozenset[int]], str] = {}
-        self._lines: OrderedDict[str, list[bytes]] = OrderedDict()
+        self._shown: dict[int, Version | None] = {}  # number of a file -> how it stands, once it was touched
 
-    def go(self, selection: Collection[int]) -> list[bytes]:
-        """What changes to get from here to the tree with exactly these edits."""
+    def go(self, selection: Collection[int]) -> Step:
+        """To the tree with exactly these edits."""
         return self.turn(self._inside ^ set(selection))
 
-    def turn(self, edits: Iterable[int]) -> list[bytes]:
-        """What changes if these edits come in, where they were out, or go out, where they were in."""
+    def turn(self, edits: Iterable[int]) -> Step:
+        """These edits come in, where they were out, or go out, where they were in."""
         turned = set(edits)
         self._inside ^= turned
-        removed, added = [], []
+        gone, come = [], []
         for number in sorted({file for edit in turned for file in self.axis.homes[edit]}):
             file = self.axis.files[number]
-            before, after = self._shown.get(number, file.old), self.state(file, number)
-            self._shown[number] = after
+            before = self._shown[number] if number in self._shown else version_of(file.old)
+            after = self._shown[number] = self.version(file, number)
             if before is not None and (after is None or after.path != before.path):
-                removed.append(delete(before.path))
+                gone.append(before.path)
             if after is not None and after != before:
-                added.append(modify(after.mode, after.oid, after.path))
-        return removed + added
+                come.append(after)
+        return Step(tuple(gone), tuple(come))
 
-    def state(self, file: File, number: int) -> Side | None:
-        """How a file stands now; None if it is not there. The id of an assembled content may be a mark."""
+    def version(self, file: File, number: int) -> Version | None:
+        """How a file stands now; None if it is not there."""
         is_moved = file.presence is None or file.presence in self._inside
         side = file.new if is_moved else file.old
         if side is None or file.old is None or file.new is None:
-            return side
-        chosen = [one for one in file.content if one in self._inside]
-        mode = file.new.mode if self._has_new_mode(file) else file.old.mode
-        return Side(side.path, mode, self._content(file, number, chosen))
+            return version_of(side)
+        chosen = tuple(one for one in file.content if one in self._inside)
+        content: str | Mixed = Mixed(number, chosen)
+        if len(chosen) == len(file.content):
+            content = file.new.oid
+        elif not chosen:
+            content = file.old.oid
+        return Version(side.path, (file.new if self._has_new_mode(file) else file.old).mode, content)
 
     def _has_new_mode(self, file: File) -> bool:
         if file.mode is not None:
             return file.mode in self._inside
         return bool(file.content) and file.content[0] in self._inside  # the modes differ with the content only
 
-    def _content(self, file: File, number: int, chosen: Sequence[int]) -> str:
-        assert file.old is not None and file.new is not None
-        if len(chosen) == len(file.content):
-            return file.new.oid
-        if not chosen:
-            return file.old.oid
-        key = number, frozenset(chosen)
-        if key not in self._written:
-            self._written[key] = self._writer.blob(join_lines(self._assemble(file.old.oid, chosen)))
-        return self._written[key]
 
-    def _assemble(self, oid: str, chosen: Iterable[int]) -> list[bytes]:
-        """The lines of a file with some of its edits."""
-        old = self._read(oid)
-        found: list[bytes] = []
-        at = 0
-        for number in chosen:
-            edit = self.axis.edits[number]
-            found += old[at : edit.old_start - 1]
-            found += edit.added
-            at = edit.old_start - 1 + len(edit.removed)
-        return found + old[at:]
+def version_of(side: Side | None) -> Version | None:
+    """A file as it is in one of the two trees."""
+    return None if side is None else Version(side.path, side.mode, side.oid)
 
-    def _read(self, oid: str) -> list[bytes]:
-        if oid not in self._lines:
-            self._lines[oid] = split_lines(self._objects.read(oid))
-            if len(self._lines) > self.KEPT:
-                self._lines.popitem(last=False)
-        self._lines.move_to_end(oid)
-        return self._lines[oid]
+
+class Weaver:
+    """Writes what steps need that is not there yet, and spells them in fast-import's words.
+
+    The contents of one file are written one after the other, so that each is kept as a delta against the one before.
+    """
+
+    def __init__(self, git: Git, writer: FastImport, axis: Axis, steps: Iterable[Step]) -> None:
+        wanted: dict[int, dict[Mixed, None]] = {}
+        for step in steps:
+            for one in step.come:
+                if isinstance(one.content, Mixed):
+                    wanted.setdefault(one.content.file, {})[one.content] = None
+        self._marks: dict[Mixed, str] = {}
+        if wanted:
+            self._write(git, writer, axis, wanted)
+
+    def _write(self, git: Git, writer: FastImport, axis: Axis, wanted: Mapping[int, Iterable[Mixed]]) -> None:
+        ids = [side.oid for number in wanted for side in (axis.files[number].old,) if side is not None]
+        with CatFile(git) as objects:
+            for mixtures, data in zip(wanted.values(), objects.read_many(ids), strict=True):
+                lines = split_lines(data)
+                for one in mixtures:
+                    self._marks[one] = writer.blob(join_lines(put_together(axis, lines, one.chosen)))
+
+    def spell(self, step: Step) -> list[bytes]:
+        """A step in fast-import's words."""
+        come = [modify(one.mode, self._id_of(one.content), one.path) for one in step.come]
+        return [*map(delete, step.gone), *come]
+
+    def _id_of(self, content: str | Mixed) -> str:
+        return self._marks[content] if isinstance(content, Mixed) else content
+
+
+def put_together(axis: Axis, old: Sequence[bytes], chosen: Iterable[int]) -> list[bytes]:
+    """The lines of a file with some of its edits, in their order."""
+    found: list[bytes] = []
+    at = 0
+    for number in chosen:
+        edit = axis.edits[number]
+        found += old[at : edit.old_start - 1]
+        found += edit.added
+        at = edit.old_start - 1 + len(edit.removed)
+    return found + list(old[at:])
 
 
 def write_trees(git: Git, axis: Axis, selections: Sequence[Collection[int]]) -> list[str]:
@@ -104,12 +144,14 @@ def write_trees(git: Git, axis: Axis, selections: Sequence[Collection[int]]) -> 
 
     `git` is a scratch repository; the trees are there, and no ref holds them.
     """
-    with CatFile(git) as objects, FastImport(git) as writer:
-        weaver = Weaver(axis, objects, writer)
+    walker = Walker(axis)
+    steps = [walker.go(selection) for selection in selections]
+    with FastImport(git) as writer:
+        weaver = Weaver(git, writer, axis, steps)
         marks: list[str] = []
-        for selection in selections:
+        for step in steps:
             tree = None if marks else axis.start
-            marks.append(writer.commit(WORK_REF, MESSAGE, marks[-1:], weaver.go(selection), tree=tree))
+            marks.append(writer.commit(WORK_REF, MESSAGE, marks[-1:], weaver.spell(step), tree=tree))
         commits = writer.ids(marks)
     return trees_of(git, commits)
 
