@@ -8,7 +8,7 @@ suspect goes with it.
 from __future__ import annotations
 
 import posixpath
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -73,7 +73,14 @@ def group_edits(
     units = units_of(axis, git, range(len(axis.files)), lambda at: not inside[at])
     suspects = {at for at, unit in enumerate(units) if inside[unit.file]}
     drafts = joined(axis, arrange(axis, units, suspects), scores) if suspects else [rest_of(units)]
-    return [finish(axis, draft, at, scores, leg, first) for at, draft in enumerate(drafts)]
+    shares = shared(axis, scores)
+    return [finish(axis, draft, at, shares, leg, first) for at, draft in enumerate(drafts)]
+
+
+def shared(axis: Axis, scores: Mapping[str, float]) -> dict[str, float]:
+    """The score of each hunk, divided among its edits: a hunk that several groups hold is not several suspects."""
+    count = Counter(name for edit in axis.edits for name in edit.hunks)
+    return {name: scores[name] / count[name] for name in count.keys() & scores.keys()}
 
 
 def is_wanted(axis: Axis, number: int, wanted: Wanted) -> bool:
@@ -179,7 +186,7 @@ def hunks_of(axis: Axis, draft: _Draft) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for edit in edits for name in edit.hunks))
 
 
-def finish(axis: Axis, draft: _Draft, place: int, scores: Mapping[str, float], leg: int, first: int) -> Group:
+def finish(axis: Axis, draft: _Draft, place: int, shares: Mapping[str, float], leg: int, first: int) -> Group:
     """A draft as a group."""
     edits = frozenset(at for unit in draft.units for at in unit.edits)
     lines = sum(axis.edits[at].size for at in edits)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from git_metadiff.bisect.candidates import LOST
 from git_metadiff.bisect.chain import AXES, Chain, End, ends_of, refs_of_chain, write_chain
 from git_metadiff.bisect.edits import Axis, take_apart
 from git_metadiff.bisect.forced import forced_edits
 from git_metadiff.bisect.groups import Group, Wanted, group_edits
-from git_metadiff.bisect.owners import claims_by_path, own, upstream_claims
+from git_metadiff.bisect.owners import claims_by_path, own, own_upstream
 from git_metadiff.bisect.suspicion import Suspect
 from git_metadiff.bisect.weave import write_trees
 from git_metadiff.errors import UsageError
 from git_metadiff.git import Git, Scratch
-from git_metadiff.model import Comparison, Hunk, Release
+from git_metadiff.model import Comparison, Release
 
 
 def scores_of(suspects: Iterable[Suspect]) -> dict[str, float]:
@@ -64,14 +63,16 @@ def forced_tree(scratch: Scratch, comparison: Comparison) -> str:
 def owned_axis(scratch: Scratch, comparison: Comparison, start: End, end: End) -> Axis:
     """The axis between two trees of a comparison, its edits with the ids of their hunks."""
     axis = take_apart(scratch, start.tree, end.tree)
-    downstream = claims_by_path(comparison.patchsets[-1].hunks)
+    transition = comparison.transitions[-1]
     if start.name == "D1":  # an edit with upstream's lines is upstream's
         old, new = releases_of(comparison)
-        upstream = upstream_claims(take_apart(scratch, old.tree, new.tree), len(comparison.transitions) - 1)
-        return own(own(axis, downstream), upstream)
-    if start.name == "F":
-        axis = own(axis, claims_by_path(lost_hunks(comparison), undone=True))
-    return own(axis, downstream)
+        axis = own_upstream(scratch, axis, old.tree, new.tree, len(comparison.transitions) - 1)
+    axis = own(axis, claims_by_path(comparison.patchsets[-1].hunks))
+    if start.name == "U2":
+        return axis
+    older = comparison.patchsets[transition.start].hunks
+    heirs = heirs_of(comparison)
+    return renamed(own(axis, claims_by_path(older, undone=True)), {hunk.id: heirs.get(hunk.id) for hunk in older})
 
 
 def releases_of(comparison: Comparison) -> tuple[Release, Release]:
@@ -80,10 +81,19 @@ def releases_of(comparison: Comparison) -> tuple[Release, Release]:
     return comparison.releases[min(step.start, last)], comparison.releases[min(step.stop, last)]
 
 
-def lost_hunks(comparison: Comparison) -> list[Hunk]:
-    """The hunks of the older patchset that the newer one has nothing of: that they are gone is a change, too."""
-    older = comparison.patchsets[comparison.transitions[-1].start]
-    return [hunk for hunk in older.hunks if any(one.word in LOST for one in comparison.fates.get(hunk.id, ()))]
+def heirs_of(comparison: Comparison) -> dict[str, str]:
+    """Hunks of the older patchset -> the hunk of the newer one that each became; what is lost has none."""
+    newer = {hunk.id for hunk in comparison.patchsets[-1].hunks}
+    return {edge.a: edge.b for edge in comparison.edges if edge.b in newer}
+
+
+def renamed(axis: Axis, names: Mapping[str, str | None]) -> Axis:
+    """The axis with other ids for these hunks; those without one stay."""
+    found = {}
+    for at, edit in enumerate(axis.edits):
+        if any(names.get(one) for one in edit.hunks):
+            found[at] = tuple(dict.fromkeys(names.get(one) or one for one in edit.hunks))
+    return axis.owned(found)
 
 
 def publish(scratch: Scratch, comparison: Comparison, refs: Mapping[str, str]) -> None:

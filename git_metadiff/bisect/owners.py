@@ -12,7 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from git_metadiff.bisect.edits import Axis, Edit
+from git_metadiff.bisect.edits import Axis, Edit, Pair, changed_pairs, name_of, text_edits
+from git_metadiff.git import Git
 from git_metadiff.linemap import words_in
 from git_metadiff.model import Hunk, InterdiffHunk
 
@@ -79,20 +80,6 @@ class Claims:
         return [self.all[at] for at in sorted(chosen)]
 
 
-def upstream_claims(axis: Axis, transition: int) -> dict[bytes, list[Claim]]:
-    """Upstream's hunks as what may own edits, from the axis U1..U2: by both names of their files, with their ids."""
-    found: dict[bytes, list[Claim]] = defaultdict(list)
-    for number, edit in enumerate(axis.edits):
-        file = axis.files[axis.homes[number][0]]
-        old = file.old.path if file.old is not None else edit.path
-        line = edit.old_start - (not edit.removed)  # as the `@@` of a diff without context has it
-        name = f"upstream:{transition}:{old.decode('utf-8', 'surrogateescape')}:{line}"
-        claim = Claim(name, 0, edit.new_start, frozenset(edit.removed), frozenset(edit.added), has_lines=edit.size > 0)
-        for path in {edit.path, old}:
-            found[path].append(claim)
-    return found
-
-
 def owners_of(edit: Edit, claims: Sequence[Claim]) -> list[Claim]:
     """The changes, of those in its file, that own one of an edit's lines."""
     return Claims(claims).owners_of(edit)
@@ -120,15 +107,56 @@ class Labels:
         return frozenset(mine[max(0, bisect_right(self._starts[edit.path], edit.old_start) - 1)].hunks)
 
 
-def own(axis: Axis, claims: Mapping[bytes, Sequence[Claim]]) -> Axis:
-    """The axis, its edits with the ids of the hunks that own them; others keep those that they have."""
-    found = {}
-    known: dict[bytes, Claims] = {}
-    for at, edit in enumerate(axis.edits):
-        if edit.path in claims and edit.path not in known:
-            known[edit.path] = Claims(claims[edit.path])
-        mine = known.get(edit.path)
-        owners = ids_of(mine.owners_of(edit)) if mine else ()
-        if owners:
-            found[at] = owners
-    return axis.owned(found)
+def own(axis: Axis, *claims: Mapping[bytes, Sequence[Claim]]) -> Axis:
+    """The axis, its edits with the ids of the hunks that own them, of the first of `claims` that have some; those that
+    are owned already stay as they are."""
+    for mine in claims:
+        known: dict[bytes, Claims] = {}
+        found = {}
+        for at, edit in enumerate(axis.edits):
+            if edit.hunks or edit.path not in mine:
+                continue
+            if edit.path not in known:
+                known[edit.path] = Claims(mine[edit.path])
+            owners = ids_of(known[edit.path].owners_of(edit))
+            if owners:
+                found[at] = owners
+        axis = axis.owned(found)
+    return axis
+
+
+def own_upstream(git: Git, axis: Axis, old: str, new: str, transition: int) -> Axis:
+    """The axis, its edits with the ids of the upstream hunks (of trees `old` to `new`) that they are a part of.
+
+    Where a file of the axis is upstream's at both ends, its edits are upstream's hunks; the others are brought together
+    with them by their lines.
+    """
+    pairs = {name_of(*pair): pair for pair in changed_pairs(git, old, new)}
+    found: dict[int, tuple[str, ...]] = {}
+    patched = []
+    for file in axis.files:
+        pair = pairs.get(file.path)
+        if pair is None:
+            continue
+        if [side and side.oid for side in pair] == [side and side.oid for side in (file.old, file.new)]:
+            found |= {at: (upstream_name(transition, pair, axis.edits[at]),) for at in file.edits}
+        else:
+            patched.append(pair)
+    claims = {}
+    for pair, edits in zip(patched, text_edits(git, patched), strict=True):
+        claims[name_of(*pair)] = [claim_upstream(transition, pair, edit) for edit in edits or [Edit("content", b"")]]
+    return own(axis.owned(found), claims)
+
+
+def upstream_name(transition: int, pair: Pair, edit: Edit) -> str:
+    """The id of an upstream hunk."""
+    side = pair[0] or pair[1]
+    assert side is not None
+    start = edit.old_start if edit.removed or not edit.old_start else edit.old_start - 1
+    return f"upstream:{transition}:{side.path.decode('utf-8', 'surrogateescape')}:{start}"
+
+
+def claim_upstream(transition: int, pair: Pair, edit: Edit) -> Claim:
+    """An upstream hunk as the owner of edits."""
+    lines = frozenset(edit.removed), frozenset(edit.added)
+    return Claim(upstream_name(transition, pair, edit), 0, edit.new_start, *lines, has_lines=edit.size > 0)
