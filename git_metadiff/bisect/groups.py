@@ -78,7 +78,7 @@ def group_edits(
 
 
 def shared(axis: Axis, scores: Mapping[str, float]) -> dict[str, float]:
-    """The score of each hunk, divided among its edits: a hunk that several groups hold is not several suspects."""
+    """The score of each hunk for each of its edits: a hunk that several groups hold parts of is one suspect, not more."""
     count = Counter(name for edit in axis.edits for name in edit.hunks)
     return {name: scores[name] / count[name] for name in count.keys() & scores.keys()}
 
@@ -191,9 +191,9 @@ def finish(axis: Axis, draft: _Draft, place: int, shares: Mapping[str, float], l
     edits = frozenset(at for unit in draft.units for at in unit.edits)
     lines = sum(axis.edits[at].size for at in edits)
     hunks = hunks_of(axis, draft)
-    weight = WEIGHT_OF_LINE * min(max(1, lines), MOST_LINES) + together_suspicious(
-        scores.get(name, 0.0) for name in hunks
-    )
+    parts = Counter(name for at in edits for name in axis.edits[at].hunks if name in shares)
+    suspicion = together_suspicious(shares[name] * count for name, count in parts.items())
+    weight = WEIGHT_OF_LINE * min(max(1, lines), MOST_LINES) + suspicion
     paths = {axis.edits[at].path for at in edits}
     needs = frozenset(first + one for one in draft.needs)
     title = draft.title or title_of(axis, draft.units)
