@@ -20,11 +20,14 @@ from hypothesis import strategies as st
 from git_metadiff.bisect.chain import Chain, End, write_chain
 from git_metadiff.bisect.chained import ChainSource, plan_of
 from git_metadiff.bisect.complaints import missing, signature
+from git_metadiff.bisect.drive import Driver, Stand
 from git_metadiff.bisect.edits import take_apart
 from git_metadiff.bisect.fuse import defined_in, fused
 from git_metadiff.bisect.groups import Group
 from git_metadiff.bisect.job import Job
+from git_metadiff.bisect.kept import State
 from git_metadiff.bisect.minimize import Minimal, ddmin, pair
+from git_metadiff.bisect.results import Results
 from git_metadiff.bisect.runner import Bench, Outcome
 from git_metadiff.bisect.search import (
     TRACED,
@@ -41,12 +44,13 @@ from git_metadiff.bisect.search import (
     plain_tests,
     presumed,
 )
+from git_metadiff.bisect.session import begin, load
+from git_metadiff.bisect.source import Point
 from git_metadiff.cli.parse import parse
 from git_metadiff.cli.program import run as run_program
 from git_metadiff.compare import compare
 from git_metadiff.errors import MetadiffError, UsageError
-from git_metadiff.git import Git, Scratch
-from git_metadiff.store import open_store
+from git_metadiff.git import Git, Scratch, add_work_tree
 from tests.conftest import Metadiff, Repository
 from tests.pairs import copy_of
 
@@ -221,7 +225,7 @@ def test_a_pair_is_one_if_it_works_without_either(upstream: Answer, downstream: 
 @pytest.mark.parametrize(
     ("line", "names"),
     [
-        ("a.c:3:5: error: ‘pmu_read’ undeclared (first use in this function)", ("pmu_read",)),
+        ("a.c:3:5: error: \u2018pmu_read\u2019 undeclared (first use in this function)", ("pmu_read",)),
         ("a.c:3: error: 'pmu_read' undeclared here", ("pmu_read",)),
         ("a.c:9:2: error: implicit declaration of function 'frob'; did you mean 'frog'?", ("frob",)),
         ("a.c:1:1: error: unknown type name 'u128'", ("u128",)),
@@ -404,6 +408,30 @@ def test_a_definition_that_went_joins_the_step_that_takes_its_use_away(bare: Bar
     source = ChainSource(chain, comparison, Git(repository.path / ".git", os.environ))
     joined = fused(source, plan_of(chain), 1, ["frob"], range(5))
     assert joined is not None and joined.steps[0].title == b"z.h + m.c"
+
+
+def test_a_run_fuses_steps_where_a_build_asks_for_it(bare: Bare, tmp_path: Path) -> None:
+    repository, source = bare
+    state = State("bare", "upstream")
+    session = begin(tmp_path, source.plan, state, lambda: source)
+    assert session.plan.ends == ("D1", "F")
+    user = Git(repository.path / ".git", os.environ)
+    tree = add_work_tree(tmp_path / "tree", source.plan.made[-1].commit, user)
+    broken = "grep -q frob m.c && ! grep -q frob z.h"
+    build = f"if {broken}; then echo \"m.c:1: error: 'frob' undeclared\"; exit 1; fi"
+    job = Job(build=build, test="! grep -q 'int frob' z.h")
+    seen: list[tuple[int | None, str]] = []
+
+    def watch(at: int | None, _point: Point, outcome: Outcome | None) -> None:
+        if outcome is not None:
+            seen.append((at, outcome.answer))
+
+    driver = Driver(session, job, [Stand(tree, ours=True)], Results(tmp_path, job.key(tmp_path)), os.environ, watch)
+    end = driver.run()
+    assert [session.plan.steps[at].title for at in end.guilty] == [b"m.c + z.h"]
+    assert session.state.fused == 1 and (2, "skip") in seen and end.skipped == 1
+    again = load(tmp_path)
+    assert again.plan == session.plan and again.verdict().suspects == end.guilty, "it is kept"
 
 
 # Sessions

@@ -184,9 +184,9 @@ class Session:
             other = "; --axis both needs no answer for F" if end == "F" else ""
             return f"mend the build or the test, then go on: no search makes sense before the ends are sure{other}"
         if side == "bad" and end in ("F", "P"):
-            return "so downstream's own change is guilty: git metadiff bisect start --axis downstream"
+            return "so downstream's own change is guilty: 'git metadiff bisect reset', then start --axis downstream"
         if side == "good" and end == "F":
-            return "so it fails before downstream's own change: git metadiff bisect start --axis upstream"
+            return "so it fails before downstream's own change: 'git metadiff bisect reset', then start --axis upstream"
         if side == "good" and end == "U2":
             return "so the new release fails without any patch: search upstream's own history, with git bisect"
         return "there is nothing to search between them: is it the right test, and the right configuration?"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,10 +90,33 @@ def job_of(invocation: Invocation, session: Session | None) -> Job:
 
 def drive(invocation: Invocation, session: Session, job: Job, ground: Ground) -> int:
     """Run a job to the end of a search, and tell what was found."""
+    from git_metadiff.bisect.kept import alone
+
+    stands = stands_of(session, invocation.number("--parallel") or 1, ground)
+    with ExitStack() as stack:
+        for stand in stands:
+            if stand.tree.git_dir.resolve() != ground.git_dir.resolve():
+                check_free(stand)
+                stack.enter_context(alone(stand.tree.git_dir))
+        return drive_in(stands, invocation, session, job, ground)
+
+
+def check_free(stand: Stand) -> None:
+    """Raise MetadiffError if a work tree has a search of its own."""
+    from git_metadiff.bisect.kept import exists
+
+    if exists(stand.tree.git_dir):
+        raise MetadiffError(
+            f"{stand.tree.top} has a search of its own",
+            "'git metadiff bisect reset' there ends it",
+        )
+
+
+def drive_in(stands: list[Stand], invocation: Invocation, session: Session, job: Job, ground: Ground) -> int:
+    """Run a job in work trees that nobody else uses."""
     from git_metadiff.bisect.session import WrongEndError
     from git_metadiff.render.search import document, ending
 
-    stands = stands_of(session, invocation.number("--parallel") or 1, ground)
     driver = driver_of(session, job, stands, ground)
     try:
         end = driver.run()
@@ -154,6 +177,7 @@ def minimize(driver: Driver, end: Ending, ground: Ground) -> None:
     """Find the hunks of the guilty steps that matter, and the other side's that they fail with."""
     from git_metadiff.bisect.chained import ChainSource
     from git_metadiff.bisect.reduce import Reducer, find_pair
+    from git_metadiff.bisect.session import WrongEndError
     from git_metadiff.render.parts import alone, paired, parts
 
     source = driver.session.source
@@ -168,8 +192,9 @@ def minimize(driver: Driver, end: Ending, ground: Ground) -> None:
         return
     try:
         other = partner(driver, axis, ground)
-    except MetadiffError as error:
-        write_all(alone(f"could not be determined: {error.message}"))
+    except WrongEndError as error:
+        known = error.given.answer != "skip"
+        write_all(alone(f"{'none' if known else 'could not be determined'}: {error.message}"))
         return
     if other is not None:
         write_all(b"".join(parts(other[1])))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from git_metadiff.bisect.session import Session, WrongEndError
     from git_metadiff.git import Head
 
+#: A ref that each work tree has of its own.
+HELD = "refs/worktree/metadiff-bisect"
 BY_HAND = "name a commit that 'git metadiff bisect next' gave, or one of the chain"
 
 
@@ -57,6 +59,7 @@ def begin_search(invocation: Invocation, ground: Ground) -> Session:
     source = make_source(ground, options)
     state = State(str(options["name"]), axis, dict(options), head, folder)
     session = begin(ground.git_dir, source.plan, state, lambda: source)
+    hold(session, ground)
     if folder:
         [point] = session.points([-1])
         try:
@@ -98,11 +101,26 @@ def where(invocation: Invocation, ground: Ground) -> tuple[Head | None, str]:
     return tree.head(), ""
 
 
+def hold(session: Session, ground: Ground) -> None:
+    """Keep the commits of a search from gc by a ref of this work tree: another search may take over the shared ones."""
+    from git_metadiff.git import update_refs
+
+    tip = session.plan.made.get(session.last)
+    if tip is not None:
+        git = ground.store.git
+        update_refs(git, {HELD: (tip.commit, git.ref(HELD))})
+
+
 def drop(ground: Ground) -> None:
     """Forget a search."""
     from git_metadiff.bisect.kept import remove
+    from git_metadiff.git import update_refs
 
     remove(ground.git_dir)
+    git = ground.store.git
+    held = git.ref(HELD)
+    if held is not None:
+        update_refs(git, {HELD: (None, held)})
 
 
 def go_on(session: Session, ground: Ground) -> int:
@@ -261,7 +279,8 @@ def reset(_invocation: Invocation, environ: Mapping[str, str]) -> int:
                 raise
             drop(ground)  # damaged: nothing tells where the work tree was
             return EXIT_OK
-        if session.state.head is not None:
+        folder = session.state.worktree
+        if session.state.head is not None and (not folder or Path(folder).exists()):
             found = tree_of(session, ground)
             if found is not None:
                 found[0].go_back(session.state.head)
