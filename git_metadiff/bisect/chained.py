@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from git_metadiff.bisect.chain import Chain, assemble
-from git_metadiff.bisect.groups import Group
+from git_metadiff.bisect.groups import Group, together_suspicious
 from git_metadiff.bisect.kept import Plan
 from git_metadiff.bisect.source import GOOD_END, Point, Step
 from git_metadiff.bisect.weave import write_trees
@@ -38,7 +38,7 @@ def step_of(groups: Sequence[Group], at: int, whole: float) -> Step:
     """The step that brings these groups, as the one number `at` of a line."""
     return Step(
         b" + ".join(group.title for group in groups),
-        sum(group.weight for group in groups),
+        together_suspicious(group.weight for group in groups),
         min(1.0, sum(group.cost for group in groups) / whole),
         (at - 1,) if at else (),
         tuple(dict.fromkeys(name for group in groups for name in group.hunks)),

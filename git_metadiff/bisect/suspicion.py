@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -82,6 +83,8 @@ DOUBT = 0.4
 #: Several files define a function of that name, and another one fits the stack better.
 ELSEWHERE = 0.35
 FULL_SIZE = 200
+#: A folder with more than one in so many of all candidates is no subsystem: it is the project.
+CROWDED = 3
 #: Smaller numbers are in every register.
 LEAST_LITERAL = 0x1000
 
@@ -146,8 +149,11 @@ class Scene:
             for path in facts.homes.get(name, ()):
                 self.files.setdefault(path, name)
         self.folders: dict[bytes, str] = {}
+        sizes = Counter(posixpath.dirname(one.path) for one in facts.candidates)
         for path, name in self.files.items():
-            self.folders.setdefault(posixpath.dirname(path), name)
+            folder = posixpath.dirname(path)
+            if sizes[folder] * CROWDED <= len(facts.candidates):
+                self.folders.setdefault(folder, name)
         found = (ARCHITECTURE.search(path) for path in self.files)
         self.machines = {match[1] for match in found if match}
         self.numbers = {value: name for name, value in (trace.registers if trace else {}).items()}
