@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
+from git_metadiff.bisect.names import is_build_file
 from git_metadiff.git import Git
 from git_metadiff.hunks import NO_NEWLINE
 from git_metadiff.linemap import HEADER, block_of, diff_text
@@ -170,7 +171,7 @@ def read_edits(text: bytes, paths: Sequence[bytes]) -> Iterator[tuple[int, Edit 
             block = block_of(match)
             body = text[match.end() + 1 : following.start() if following else len(text)].split(b"\n")
             removed, added = split_body(body[:-1])
-            sections = sections_of(match[6], removed, added)
+            sections = () if is_build_file(paths[number]) else sections_of(match[6], removed, added)
             yield number, Edit("text", paths[number], block.a + 1, block.c + 1, removed, added, sections)
         match = following
 

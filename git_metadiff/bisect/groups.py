@@ -78,7 +78,7 @@ def group_edits(
 
 
 def shared(axis: Axis, scores: Mapping[str, float]) -> dict[str, float]:
-    """The score of each hunk for each of its edits: a hunk that several groups hold parts of is one suspect, not more."""
+    """The score of each hunk for each of its edits: one that several groups hold parts of is one suspect, not more."""
     count = Counter(name for edit in axis.edits for name in edit.hunks)
     return {name: scores[name] / count[name] for name in count.keys() & scores.keys()}
 

@@ -39,6 +39,7 @@ class Need:
     user: int
     other: int
     rank: int  # the higher, the weaker: the first to be given up where too much would go together
+    is_soft: bool = False  # it could do without; they only belong together
 
 
 @dataclass(slots=True)
@@ -117,10 +118,10 @@ def links(one: Sharers) -> Iterator[Need]:
         yield from links_of_changed(one, width, rank)
     elif one.defined and not one.unused:  # else it was there before, defined elsewhere
         yield from directed(one.used, one.defined, rank, is_narrow=width <= NARROW)
-        yield from bound(one.defined, rank + SOFT)
+        yield from bound(one.defined, rank + SOFT, is_soft=True)
     elif one.undefined and not one.used:
         yield from directed(one.undefined, one.unused, rank, is_narrow=width <= NARROW)
-        yield from bound(one.undefined, rank + SOFT)
+        yield from bound(one.undefined, rank + SOFT, is_soft=True)
 
 
 def links_of_changed(one: Sharers, width: int, rank: int) -> Iterator[Need]:
@@ -145,11 +146,26 @@ def directed(users: Iterable[int], others: Iterable[int], rank: int, *, is_narro
             if user != other:
                 yield Need(user, other, rank)
                 if is_narrow:
-                    yield Need(other, user, rank + SOFT)
+                    yield Need(other, user, rank + SOFT, True)
 
 
-def bound(units: Iterable[int], rank: int) -> Iterator[Need]:
+def bound(units: Iterable[int], rank: int, *, is_soft: bool = False) -> Iterator[Need]:
     """All of these need each other."""
     for one, other in combinations(sorted(units), 2):
-        yield Need(one, other, rank)
-        yield Need(other, one, rank)
+        yield Need(one, other, rank, is_soft)
+        yield Need(other, one, rank, is_soft)
+
+
+def closed(needs: Iterable[Need], seeds: Set[int], *, backwards: bool = False) -> set[int]:
+    """Some units and all that they cannot do without; `backwards`, all that cannot do without them."""
+    steps: dict[int, set[int]] = defaultdict(set)
+    for one in needs:
+        if not one.is_soft:
+            before, after = (one.other, one.user) if backwards else (one.user, one.other)
+            steps[before].add(after)
+    found, pending = set(seeds), list(seeds)
+    while pending:
+        fresh = steps[pending.pop()] - found
+        found |= fresh
+        pending += fresh
+    return found

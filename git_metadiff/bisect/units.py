@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from git_metadiff.bisect.edits import Axis, File
@@ -91,3 +91,19 @@ def read_texts(axis: Axis, git: Git, files: Sequence[int]) -> Mapping[int, bytes
         return {}
     with CatFile(git) as objects:
         return dict(zip(files, objects.read_many(ids), strict=True))
+
+
+def parted(units: Sequence[Unit], edits: Set[int]) -> tuple[list[Unit], set[int]]:
+    """The same units, those cut in two that hold some of these edits and others; and the numbers of those that hold
+    none but these."""
+    found: list[Unit] = []
+    chosen = set()
+    for unit in units:
+        mine = tuple(at for at in unit.edits if at in edits)
+        others = tuple(at for at in unit.edits if at not in edits)
+        if mine:
+            chosen.add(len(found))
+            found.append(Unit(unit.file, mine))
+        if others:
+            found.append(Unit(unit.file, others))
+    return found, chosen

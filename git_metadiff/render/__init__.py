@@ -32,6 +32,8 @@ __all__ = [
     "carried",
     "carried_document",
     "collisions",
+    "corners",
+    "corners_document",
     "explain_hunk",
     "families_document",
     "full",
@@ -47,6 +49,8 @@ __all__ = [
     "suspects",
     "suspects_document",
     "trace",
+    "trial",
+    "trial_document",
 ]
 HOMES = {
     "Reader": "view",
@@ -54,6 +58,8 @@ HOMES = {
     "carried": "port",
     "carried_document": "port",
     "collisions": "meetings",
+    "corners": "trial",
+    "corners_document": "trial",
     "explain_hunk": "explain",
     "families_document": "lineage",
     "full": "page",
@@ -69,6 +75,8 @@ HOMES = {
     "suspects": "bisect",
     "suspects_document": "bisect",
     "trace": "frames",
+    "trial": "trial",
+    "trial_document": "trial",
 }
 
 
