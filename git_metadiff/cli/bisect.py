@@ -9,7 +9,7 @@ from git_metadiff.cli.compare import make_view, read_trace
 from git_metadiff.cli.output import write_all
 from git_metadiff.cli.parse import Invocation
 from git_metadiff.cli.paths import predicate
-from git_metadiff.cli.repository import Place, current_folder, find_place
+from git_metadiff.cli.repository import Place, current_folder
 from git_metadiff.cli.terminal import screen, show_lines
 from git_metadiff.errors import EXIT_OK, MetadiffError
 
@@ -53,12 +53,12 @@ def list_suspects(invocation: Invocation, environ: Mapping[str, str]) -> int:
     """List the suspects, or print them as JSON."""
     from git_metadiff import render
     from git_metadiff.bisect import gather, rank
-    from git_metadiff.store import open_store
+    from git_metadiff.cli.searching import find_ground, set_aside
     from git_metadiff.trace import canonical
 
     cwd = current_folder()
-    place = find_place(environ, cwd)
-    store = open_store(place.git_dir, environ)
+    ground = find_ground(environ)
+    place, store = ground.place, ground.store
     comparison = store.load(invocation.values.get("--name"))
     trace = read_trace(invocation.values.get("--trace"))
     wanted = predicate(invocation.paths, place, environ)
@@ -67,6 +67,7 @@ def list_suspects(invocation: Invocation, environ: Mapping[str, str]) -> int:
     if trace is not None:
         check_trace(trace, facts)
     check_paths(invocation.paths, names_of(facts, comparison), place, environ)
+    facts = set_aside(facts, comparison, invocation.values.get("--built", ""), ground).facts
     found = rank(facts, trace)
     most = invocation.number("--max-count")
     if "--json" in invocation.flags:

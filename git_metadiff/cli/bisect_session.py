@@ -17,6 +17,7 @@ from git_metadiff.cli.searching import (
     make_source,
     options_of,
     own_tree,
+    read_search,
     tree_in,
     tree_of,
 )
@@ -240,11 +241,15 @@ def step_of(session: Session, revision: str, ground: Ground) -> int:
 def status(invocation: Invocation, environ: Mapping[str, str]) -> int:
     """How far the search is."""
     from git_metadiff.bisect.drive import ending_of
-    from git_metadiff.render.search import document
+    from git_metadiff.render.search import document, set_aside
     from git_metadiff.render.search import status as shown
 
     ground = find_ground(environ)
     session = load_session(ground)
+    if "--aside" in invocation.flags:
+        gone = read_search(ground, session.state.options).aside.gone
+        show_lines(set_aside(gone), screen(invocation, environ, Path.cwd()).pager, environ)
+        return EXIT_OK
     verdict = session.verdict()
     if "--json" in invocation.flags:
         end = ending_of(session, verdict) if verdict.done and not session.due_ends(all_of_them=False) else None

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from git_metadiff.cli.compare import read_trace_text
+from git_metadiff.cli.output import write_all
 from git_metadiff.cli.parse import Invocation
-from git_metadiff.cli.paths import predicate
+from git_metadiff.cli.paths import Predicate, predicate
 from git_metadiff.cli.repository import Place, current_folder, find_place
 from git_metadiff.errors import MetadiffError
 
 if TYPE_CHECKING:
-    from git_metadiff.bisect import Facts, Suspect
+    from git_metadiff.bisect import Candidate, Facts, Suspect
     from git_metadiff.bisect.kept import State
     from git_metadiff.bisect.session import Planned, Session
     from git_metadiff.git import WorkTree
@@ -59,7 +62,7 @@ def options_of(invocation: Invocation, ground: Ground, axis: str) -> dict[str, o
         "paths": list(invocation.paths),
         "prefix": ground.place.prefix.decode("latin-1"),
         "trace": read_trace_text(invocation.values.get("--trace")).decode("latin-1"),
-        "built": invocation.values.get("--built", ""),
+        "built": os.path.abspath(invocation.values["--built"]) if "--built" in invocation.values else "",
         "carry": "--carry" in invocation.flags,
         "base_fails": False,
     }
@@ -69,8 +72,33 @@ class Search(NamedTuple):
     """A comparison with its suspects, as the options of a search want them."""
 
     comparison: Comparison
-    facts: Facts
     suspects: list[Suspect]
+    aside: Aside
+    wanted: Predicate  # what the paths and the build leave
+
+
+class Aside(NamedTuple):
+    """What the build in the folder of `--built` never compiled."""
+
+    facts: Facts  # without its suspects
+    gone: tuple[Candidate, ...]
+    has: Callable[[bytes], bool]  # whether a file is set aside
+
+
+def set_aside(facts: Facts, comparison: Comparison, built: str, ground: Ground) -> Aside:
+    """The suspects that the build in a folder compiled, if one is named; the others are counted on standard error."""
+    if not built:
+        return Aside(facts, (), lambda _path: False)
+    from git_metadiff.bisect.compiled import compiled_in
+
+    compiled = compiled_in(Path(built), comparison, ground.store.git)
+    out = compiled.left_out({one.path for one in facts.candidates})
+    gone = tuple(one for one in facts.candidates if one.path in out)
+    hunks = sum(len(one.pieces) for one in gone)
+    count = f"{len(gone)} of {len(facts.candidates)} suspects ({hunks} hunks)"
+    write_all(f"aside  {count} in files that the build did not compile\n".encode(), descriptor=2)
+    kept = tuple(one for one in facts.candidates if one.path not in out)
+    return Aside(replace(facts, candidates=kept), gone, lambda path: bool(compiled.left_out([path])))
 
 
 def read_search(ground: Ground, options: Mapping[str, object]) -> Search:
@@ -96,7 +124,9 @@ def read_search(ground: Ground, options: Mapping[str, object]) -> Search:
     if trace is not None:
         check_trace(trace, facts)
     check_paths(paths, names_of(facts, comparison), place, ground.environ)
-    return Search(comparison, facts, rank(facts, trace))
+    aside = set_aside(facts, comparison, str(options["built"]), ground)
+    left = rank(aside.facts, trace)
+    return Search(comparison, left, aside, lambda path: wanted(path) and not aside.has(path))
 
 
 def make_source(ground: Ground, options: Mapping[str, object]) -> Planned:
@@ -107,12 +137,8 @@ def make_source(ground: Ground, options: Mapping[str, object]) -> Planned:
     from git_metadiff.bisect.making import make_chain, scores_of
 
     search = read_search(ground, options)
-    paths = options["paths"]
-    assert isinstance(paths, list)
-    place = ground.place._replace(prefix=str(options["prefix"]).encode("latin-1"))
-    wanted = predicate(paths, place, ground.environ)
     user = ground.store.git
-    chain = make_chain(user, search.comparison, str(options["axis"]), wanted, scores_of(search.suspects))
+    chain = make_chain(user, search.comparison, str(options["axis"]), search.wanted, scores_of(search.suspects))
     return ChainSource(chain, search.comparison, user)
 
 

@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from git_metadiff.bisect.candidates import Candidate
 from git_metadiff.bisect.drive import Ending, presumed_points
 from git_metadiff.bisect.runner import Outcome
 from git_metadiff.bisect.search import Verdict, halvings, members
 from git_metadiff.bisect.search import suspects as left_of
 from git_metadiff.bisect.session import Session
 from git_metadiff.bisect.source import GOOD_END, Point
-from git_metadiff.render.paint import line, plural, readable
+from git_metadiff.render.paint import line, plural, quoted, readable
 
 SCHEMA = "git-metadiff-bisect-search/1"
 SHORT = 12
@@ -133,6 +134,13 @@ def status(session: Session, verdict: Verdict) -> Iterator[bytes]:
             yield line(f"now    {point.commit[:SHORT]}  {name_of(session, at)}")
     if verdict.done:
         yield line("done   git metadiff bisect next shows what was found")
+
+
+def set_aside(gone: Iterable[Candidate]) -> Iterator[bytes]:
+    """What the build never compiled."""
+    for one in gone:
+        place = quoted(one.path) + (f"  {one.section}" if one.section else "")
+        yield line(f"aside  {one.side:<10}  {place}  ({plural(len(one.pieces), 'hunk')})")
 
 
 def log(session: Session) -> Iterator[bytes]:
