@@ -36,7 +36,7 @@ WEIGHTS = {
     "new-call-in-caller": Weight(0.25, "a caller was left by a call: a hunk there that adds one may have made it"),
     "names-frame": Weight(0.2, "its lines name a function of the stack: they call it, or hand it on"),
     "literal": Weight(0.2, "a register holds a number that its lines spell out"),
-    "same-file": Weight(0.15, "state that a function relies on is mostly set up in its own file"),
+    "same-file": Weight(0.3, "state that a function relies on is mostly set up in its own file"),
     "same-folder": Weight(0.05, "the same, for the files of a subsystem"),
     # How a file is compiled
     "builds-frame": Weight(0.4, "the build file now treats the object of a file on the stack otherwise"),
@@ -83,8 +83,9 @@ DOUBT = 0.4
 #: Several files define a function of that name, and another one fits the stack better.
 ELSEWHERE = 0.35
 FULL_SIZE = 200
-#: A folder with more than one in so many of all candidates is no subsystem: it is the project.
+#: A folder with more than one in so many of all candidates, and so many at least, is no subsystem: it is the project.
 CROWDED = 3
+LEAST_CROWD = 50
 #: Smaller numbers are in every register.
 LEAST_LITERAL = 0x1000
 
@@ -149,11 +150,11 @@ class Scene:
             for path in facts.homes.get(name, ()):
                 self.files.setdefault(path, name)
         self.folders: dict[bytes, str] = {}
-        sizes = Counter(posixpath.dirname(one.path) for one in facts.candidates)
         for path, name in self.files.items():
-            folder = posixpath.dirname(path)
-            if sizes[folder] * CROWDED <= len(facts.candidates):
-                self.folders.setdefault(folder, name)
+            self.folders.setdefault(posixpath.dirname(path), name)
+        sizes = Counter(posixpath.dirname(one.path) for one in facts.candidates)
+        most = max(LEAST_CROWD, len(facts.candidates) // CROWDED)
+        self.crowded = {folder for folder, size in sizes.items() if size > most}
         found = (ARCHITECTURE.search(path) for path in self.files)
         self.machines = {match[1] for match in found if match}
         self.numbers = {value: name for name, value in (trace.registers if trace else {}).items()}
@@ -287,7 +288,7 @@ def beside_the_stack(candidate: Candidate, scene: Scene) -> Iterator[Evidence]:
         yield Evidence("same-file", f"in the file of {name}, {scene.told(name)}", scene.nearness(name))
         return
     folder = posixpath.dirname(candidate.path)
-    if folder in scene.folders:
+    if folder in scene.folders and folder not in scene.crowded:
         name = scene.folders[folder]
         yield Evidence("same-folder", f"in the folder of {name}, {scene.told(name)}", scene.nearness(name))
 
