@@ -50,7 +50,8 @@ def _name(name: str, lookup: Lookup) -> str:
         path = path_of(name)
         return f"U {quoted(path) if path is not None else name}:{name.rpartition(':')[2]}"
     hunk = lookup.hunks[name]
-    return f"D {lookup.function(hunk) or quoted(hunk.path)} ({lookup.word(hunk)}) {name}"
+    loss = "the loss of " if name in lookup.olds else ""
+    return f"{loss}D {lookup.function(hunk) or quoted(hunk.path)} ({lookup.word(hunk)}) {name}"
 
 
 def _places(found: Trial, edits: Collection[int], view: View) -> Iterator[bytes]:
