@@ -218,7 +218,6 @@ def test_no_comparison_yet(repository: Repository, metadiff: Metadiff) -> None:
     [
         ("bisect frob", "'frob' is no subcommand of bisect"),
         ("bisect list arch", "'arch' is no subcommand of bisect"),
-        ("bisect start", "'bisect start' is not available in this version"),
         ("bisect --file", "--file needs a value"),
         ("bisect -n none", "--max-count wants a number"),
         ("bisect -n 0", "wants at least 1"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from git_metadiff.bisect.compiled import Compiled, endings, is_text, read_built
+from git_metadiff.bisect.compiled import Compiled, endings, read_built
 from git_metadiff.errors import MetadiffError
 
 KBUILD = """cmd_{0}.o := gcc -Wp,-MD,{0}.d -c -o {0}.o {0}.c
@@ -63,8 +63,9 @@ def test_what_says_how_others_are_compiled_stays(path: bytes, tmp_path: Path) ->
     assert Compiled(read_built(kbuild(tmp_path, "kernel/fork")), {path}, {path}).left_out([path]) == frozenset()
 
 
-def test_documentation_is_set_aside() -> None:
-    assert is_text(b"Documentation/x.txt") and not is_text(b"lib/CMakeLists.txt") and not is_text(b"Kconfig.txt")
+def test_documentation_is_set_aside(tmp_path: Path) -> None:
+    compiled = Compiled(read_built(kbuild(tmp_path, "kernel/fork")), OLDER, NEWER)
+    assert compiled.left_out([b"Documentation/x.txt", b"lib/Kconfig.debug"]) == {b"Documentation/x.txt"}
     assert list(endings(b"../a//b/./c.c")) == [b"../a/b/c.c", b"a/b/c.c", b"b/c.c", b"c.c"]
 
 

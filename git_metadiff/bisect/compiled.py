@@ -1,128 +1,138 @@
-"""What a build compiled: the files that its folder names, so that suspects outside of them can be set aside.
+"""What a build compiled: its suspects stay, others are set aside, counted and never silently.
 
-Two forms are read: kbuild's `.NAME.o.cmd` files, which name an object's source and all headers that it includes, and a
-compile_commands.json, which names sources only, so that headers stay in. The build may be of the older release or of
-the newer one: a file that only one of them has is judged by its folder.
+Read from the `.cmd` files that the kernel's build leaves beside each object (sources and headers), or from a
+compile_commands.json (sources only; headers all stay in then). What says how others are compiled stays in: Kconfig,
+Makefiles, linker scripts, programs of the build. A build is of one release, so nothing is known of a file that only the
+other one has: it stays in.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import posixpath
 import re
-import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from git_metadiff.bisect.candidates import Candidate
-from git_metadiff.bisect.names import is_build_file, is_header, is_kconfig
+from git_metadiff.bisect.names import is_build_file, is_kconfig
 from git_metadiff.bisect.suspicion import DOCUMENTATION
 from git_metadiff.errors import MetadiffError
+from git_metadiff.git import Git
+from git_metadiff.model import Comparison
 
 COMMANDS = "compile_commands.json"
-#: In a `.cmd` file: `source_kernel/fork.o := kernel/fork.c`, and what the object depends on.
-SOURCE = re.compile(rb"^source_\S+\s*:=\s*(\S+)", re.MULTILINE)
-DEPENDENCIES = re.compile(rb"^deps_\S+\s*:=\s*((?:[^\n]*\\\n)*[^\n]*)", re.MULTILINE)
-#: `$(wildcard include/config/FOO.h)` is a configuration symbol, no file.
-WILDCARD = re.compile(rb"\$\([^)]*\)")
-#: What a compiler is given: sources and headers. Of anything else a build says nothing.
-CODE = (".c", ".cc", ".cpp", ".cxx", ".C", ".S", ".s", ".m", ".rs", ".h", ".hh", ".hpp", ".hxx")
+SOURCES = (b".c", b".cc", b".cpp", b".cxx", b".C", b".S", b".s", b".m", b".rs", b".dts")
+HEADERS = (b".h", b".hh", b".hpp", b".hxx", b".dtsi")
+#: `source_x.o := x.c`, and the lines below `deps_x.o := \`, without `$(wildcard include/config/x.h)`.
+SOURCE = re.compile(rb"^source_\S+ := (\S+)", re.MULTILINE)
+DEPENDENCY = re.compile(rb"^  (?!\s|\$)(\S+)(?: \\)?$", re.MULTILINE)
+#: A larger file is no `.cmd` file.
+LARGEST = 1 << 24
 
 
 @dataclass(frozen=True)
 class Built:
-    """The files that a build read, with `/` between folders; relative ones from the top of the tree."""
+    """The files that a build read, by every ending of their names: where its folder was does not matter."""
 
-    files: frozenset[bytes]
-    has_headers: bool  # whether headers are among them
-    top: bytes = b""  # the folder of the tree, of which absolute names are parts; empty if it is not known
+    endings: frozenset[bytes]
+    has_headers: bool
+
+    def reads(self, path: bytes) -> bool:
+        """Whether a file of the tree was read; one at the top may be taken for another of that name."""
+        return path in self.endings
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Which files of two trees a build compiled; `older` and `newer` are the names of their files."""
+
+    built: Built
+    older: Set[bytes]
+    newer: Set[bytes]
 
     @cached_property
-    def _tails(self) -> frozenset[bytes]:
-        """The same files by all tails of their names, for a build outside of its tree: `../linux/kernel/fork.c`."""
-        return frozenset(tail for name in self.files for tail in tails(name))
+    def known(self) -> Set[bytes]:
+        """The files of the release that was built, as far as that can be told; else those of both."""
+        fresh = any(map(self.built.reads, filter(is_source, self.newer - self.older)))
+        gone = any(map(self.built.reads, filter(is_source, self.older - self.newer)))
+        if fresh != gone:
+            return self.newer if fresh else self.older
+        return self.older & self.newer
 
-    @cached_property
-    def _folders(self) -> frozenset[bytes]:
-        return frozenset(tail for name in self.files if not name.endswith(b".h") for tail in tails(posixpath.dirname(name)))
+    def left_out(self, paths: Iterable[bytes]) -> frozenset[bytes]:
+        """Those files that were certainly not compiled."""
+        return frozenset(filter(self._is_out, paths))
 
-    def has(self, path: bytes) -> bool:
-        """Whether the build read a file of the tree."""
-        return path in self._tails
+    def _is_out(self, path: bytes) -> bool:
+        if is_build_file(path) or is_kconfig(path):
+            return False
+        if is_source(path) or (self.built.has_headers and path.endswith(HEADERS)):
+            return path in self.known and not self.built.reads(path)
+        return DOCUMENTATION.search(path) is not None
 
-    def has_folder(self, folder: bytes) -> bool:
-        """Whether it compiled something in a folder."""
-        return folder in self._folders
+
+def is_source(path: bytes) -> bool:
+    """Whether a compiler is given this file by its name."""
+    return path.endswith(SOURCES)
 
 
-def tails(name: bytes) -> Iterator[bytes]:
-    """`a/b/c`, `b/c` and `c`, of a name that leads out of the build's folder; of any other the name alone."""
-    name = posixpath.normpath(name)
-    yield name.lstrip(b"/")
-    if name.startswith((b"/", b"../")):
-        parts = name.lstrip(b"/").split(b"/")
-        yield from (b"/".join(parts[at:]) for at in range(1, len(parts)))
+def compiled_in(folder: Path, comparison: Comparison, git: Git) -> Compiled:
+    """What the build in a folder compiled of the last step of a comparison."""
+    built = read_built(folder)
+    step = comparison.transitions[-1]
+    older, newer = (comparison.patchsets[at].tree for at in (step.start, min(step.stop, len(comparison.patchsets) - 1)))
+    names = (git.run("ls-tree", "-r", "-z", "--name-only", tree).split(b"\0") for tree in (older, newer))
+    return Compiled(built, *map(frozenset, names))
 
 
 def read_built(folder: Path) -> Built:
-    """What the build in a folder compiled; raises MetadiffError for a folder without a build."""
+    """What the build in a folder compiled; MetadiffError if there is none."""
     if not folder.is_dir():
-        raise MetadiffError(f"'{folder}' is no folder", "--built takes the folder in which the program was built")
-    commands = [Path(top) / name for top, _, names in os.walk(folder) for name in names if is_command_file(name)]
-    if commands:
-        return Built(frozenset(name for path in sorted(commands) for name in read_command(path)), has_headers=True)
-    database = folder / COMMANDS
-    if database.is_file():
-        return Built(frozenset(read_database(database, folder)), has_headers=False)
-    raise MetadiffError(
-        f"there is no build in '{folder}'", f"--built looks for the .cmd files of kbuild, or a {COMMANDS}"
-    )
+        raise MetadiffError(f"--built {folder}: there is no such folder", "give the folder in which it was built")
+    names: set[bytes] = set()
+    for path in command_files(folder):
+        data = read(path)
+        names.update(SOURCE.findall(data))
+        names.update(DEPENDENCY.findall(data))
+    has_headers = bool(names)
+    names.update(listed(folder / COMMANDS))
+    if not names:
+        raise MetadiffError(
+            f"--built {folder}: nothing there tells what was compiled",
+            f"looked for the .cmd files of the kernel's build, and for {COMMANDS}",
+        )
+    return Built(frozenset(ending for name in names for ending in endings(name)), has_headers)
 
 
-def is_command_file(name: str) -> bool:
-    """Whether kbuild keeps a command of an object under this name."""
-    return name.startswith(".") and name.endswith((".o.cmd", ".s.cmd", ".lds.cmd", ".i.cmd", ".ko.cmd"))
+def command_files(folder: Path) -> Iterator[Path]:
+    """The `.x.o.cmd` files below a folder."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != ".git"]
+        yield from (Path(place) / name for name in files if name.startswith(".") and name.endswith(".o.cmd"))
 
 
-def read_command(path: Path) -> Iterator[bytes]:
-    """The source and the headers that a `.cmd` file names."""
-    text = path.read_bytes()
-    yield from SOURCE.findall(text)
-    for names in DEPENDENCIES.findall(text):
-        yield from WILDCARD.sub(b"", names).replace(b"\\\n", b" ").split()
-
-
-def read_database(path: Path, folder: Path) -> Iterator[bytes]:
-    """The sources in a compile_commands.json, relative to the folder where they can be."""
+def read(path: Path) -> bytes:
+    """A file; nothing of one that cannot be read."""
     try:
-        entries = json.loads(path.read_bytes())
-        for entry in entries:
-            place = os.path.join(str(entry.get("directory", folder)), str(entry["file"]))
-            yield os.fsencode(inside(place, folder))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise MetadiffError(f"'{path}' is no list of compile commands", "make it again with the build") from error
+        return path.read_bytes() if path.stat().st_size < LARGEST else b""
+    except OSError:
+        return b""
 
 
-def inside(place: str, folder: Path) -> str:
-    """A path relative to a folder, if it is below it, else as it is."""
-    top = os.path.abspath(folder)
-    place = os.path.abspath(os.path.join(top, place))
-    return os.path.relpath(place, top) if place.startswith(top + os.sep) else place
+def listed(path: Path) -> Iterator[bytes]:
+    """The sources in a compile_commands.json, if there is one; MetadiffError if it is something else."""
+    if not path.exists():
+        return
+    try:
+        for entry in json.loads(path.read_bytes()):
+            yield os.fsencode(os.path.join(str(entry.get("directory", "")), str(entry["file"])))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise MetadiffError(f"{path} is no list of compile commands", "let the build write it again") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Aside:
-    """What was set aside."""
-
-    files: frozenset[bytes]
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-
-def set_aside(paths: Iterable[bytes], built: Built, in_both: Callable[[bytes], bool], folders: Callable[[bytes], bool]) -> Aside:
-    """The files, of those under suspicion, that the build never compiled."""
-    return Aside(frozenset(path for path in set(paths) if is_aside(path, built, in_both, folders)))
+def endings(name: bytes) -> Iterator[bytes]:
+    """Every ending of a path, from the whole of it to its last name."""
+    parts = os.path.normpath(name).strip(b"/").split(b"/")
+    yield from (b"/".join(parts[at:]) for at in range(len(parts)))

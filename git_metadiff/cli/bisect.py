@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from git_metadiff.cli.compare import make_view, read_trace
+from git_metadiff.cli.options import LIST_SUSPECTS
 from git_metadiff.cli.output import write_all
 from git_metadiff.cli.parse import Invocation
 from git_metadiff.cli.paths import predicate
@@ -44,7 +45,7 @@ def bisect(invocation: Invocation, environ: Mapping[str, str]) -> int:
     """Carry out a subcommand; only its own modules are loaded."""
     from importlib import import_module
 
-    module, function = HOMES[invocation.words[0]]
+    module, function = HOMES[invocation.words[0] if invocation.words else LIST_SUSPECTS]
     command: Command = getattr(import_module(f"git_metadiff.cli.{module}"), function)
     return command(invocation, environ)
 

@@ -6,6 +6,7 @@ from git_metadiff.cli.options import BEGINNING, LIST_SUSPECTS, LISTING, SUBCOMMA
 from git_metadiff.cli.parse import SEE_HELP, Invocation
 from git_metadiff.errors import UsageError
 
+FILES = "give files and folders as --file <path>..., or behind a --"
 ANSWERS = ("good", "bad", "skip")
 #: Options of general use, which say nothing of what a subcommand does.
 GENERAL = ("--name", "--color", "--all", "--json")
@@ -19,12 +20,13 @@ MOST_PARALLEL = 64
 
 
 def check_bisect(invocation: Invocation, files: tuple[str, ...], *, limited: bool) -> Invocation:
-    """Check a command line of bisect; its first word becomes the subcommand, `list` if there is none."""
+    """Check a command line of bisect; its first word is the subcommand; none is left of `list`."""
     words = invocation.words or (LIST_SUSPECTS,)
     name = words[0]
     if name not in SUBCOMMANDS:
-        hint = "give files and folders as --file <path>..., or behind a --"
-        raise UsageError(f"'{name}' is no subcommand of bisect", hint)
+        raise UsageError(f"'{name}' is no subcommand of bisect", FILES)
+    if len(words) > 1 and name == LIST_SUSPECTS:
+        raise UsageError(f"'{words[1]}' is no subcommand of bisect", FILES)
     if len(words) > 1 and name not in ANSWERS:
         hint = "a command stands behind a --" if name == "run" else "path limits stand behind a --"
         raise UsageError(f"'bisect {name}' takes no arguments", hint if name in LISTING else SEE_HELP)
@@ -37,7 +39,7 @@ def check_bisect(invocation: Invocation, files: tuple[str, ...], *, limited: boo
         return check_run(invocation._replace(words=words, paths=files, behind=behind))
     if name == "try" and not {"--without", "--only", "--with"} & invocation.lists.keys():
         raise UsageError("'bisect try' needs --without or --only", "with ids of hunks, or numbers of 'bisect list'")
-    return invocation._replace(words=words)
+    return invocation._replace(words=words if name != LIST_SUSPECTS else ())
 
 
 def check_options(invocation: Invocation, name: str) -> None:
