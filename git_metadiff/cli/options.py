@@ -385,7 +385,7 @@ OPTIONS = (
     ),
     Option(
         "--with",
-        "the same as --only, beside a --without",
+        "beside --without: these hunks stay in nevertheless, with what they need",
         kind=MANY,
         value="hunk",
         commands=(BISECT,),

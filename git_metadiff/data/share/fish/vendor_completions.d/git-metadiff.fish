@@ -39,7 +39,7 @@ complete -c git -n $seen -l axis -x -a 'upstream downstream patchset both' -d 'w
 complete -c git -n $seen -l carry -d 'walk upstream\'s real commits, with the older patchset carried onto each'
 complete -c git -n $seen -l without -r -F -d 'the tree that fails, without these hunks or groups'
 complete -c git -n $seen -l only -r -F -d 'the tree that works, with only these hunks or groups'
-complete -c git -n $seen -l with -r -F -d 'the same as --only, beside a --without'
+complete -c git -n $seen -l with -r -F -d 'beside --without: these hunks stay in nevertheless, with what they need'
 complete -c git -n $seen -l built -r -d 'set aside what the build in this folder never compiled'
 complete -c git -n $seen -l worktree -r -d 'test in a work tree in this folder, not in the one here'
 complete -c git -n $seen -l no-checkout -d 'check nothing out: bisect next names the commits'
