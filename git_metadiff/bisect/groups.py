@@ -72,10 +72,9 @@ def group_edits(
     inside = [is_wanted(axis, at, wanted) for at in range(len(axis.files))]
     units = units_of(axis, git, range(len(axis.files)), lambda at: not inside[at])
     suspects = {at for at, unit in enumerate(units) if inside[unit.file]}
-    if suspects:
-        drafts = joined(axis, arrange(axis, units, suspects), scores)
-    else:
-        drafts = [rest_of(units)] if units else []
+    if not units:
+        return []
+    drafts = joined(axis, arrange(axis, units, suspects), scores) if suspects else [rest_of(units)]
     shares = shared(axis, scores)
     return [finish(axis, draft, at, shares, leg, first) for at, draft in enumerate(drafts)]
 
