@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import cast
 
+from git_metadiff.bisect.job import Job
 from git_metadiff.bisect.runner import Outcome
 from git_metadiff.bisect.search import Answer
 from git_metadiff.git import replace_file
@@ -25,18 +26,19 @@ LARGEST = 1 << 16
 class Results:
     """The results of one job."""
 
-    def __init__(self, common_dir: Path, key: str, confirm: int = 1) -> None:
+    def __init__(self, common_dir: Path, key: str, job: Job) -> None:
         self._folder = common_dir / FOLDER
-        self._key, self._confirm = key[:16], confirm
+        self._key, self._job = key[:16], job
 
     def find(self, tree: str) -> Outcome | None:
         """What was found of a tree, if it was confirmed as often as is asked for."""
         try:
             path = self._path(tree)
             data = json.loads(path.read_bytes()) if path.stat().st_size < LARGEST else {}
-            answer, runs = cast(Answer, data["answer"]), int(data["runs"])
-            if answer in ("good", "bad") and runs >= self._confirm:
-                return Outcome(answer, str(data["why"]), seconds=float(data["seconds"]), runs=runs)
+            answer, votes = cast(Answer, data["answer"]), int(data["votes"])
+            is_proof = answer == "bad" and bool(self._job.expect)
+            if answer in ("good", "bad") and (votes >= self._job.confirm or is_proof):
+                return Outcome(answer, str(data["why"]), seconds=float(data["seconds"]), votes=votes)
         except (OSError, ValueError, TypeError, LookupError):
             return None
         return None

@@ -42,7 +42,7 @@ class Outcome:
     signature: tuple[str, ...] = ()  # the errors of a tree that could not be tested
     missing: tuple[str, ...] = ()  # the names that its build missed
     seconds: float = 0.0
-    runs: int = 1  # how often the test was run
+    votes: int = 1  # how many runs of the test gave this answer
 
 
 class Stopped(Exception):
@@ -70,7 +70,7 @@ class Bench:
             outcome.signature,
             outcome.missing,
             round(time.monotonic() - begun, 3),
-            outcome.runs,
+            outcome.votes,
         )
 
     def _build(self, job: Job) -> Outcome | None:
@@ -92,7 +92,7 @@ class Bench:
             if votes[found.answer] >= job.confirm or (job.expect and found.answer == "bad"):
                 runs = sum(votes.values())
                 why = found.why if runs == 1 else f"{found.why} ({votes[found.answer]} of {runs} runs)"
-                return Outcome(found.answer, why, found.signature, found.missing, runs=runs)
+                return Outcome(found.answer, why, found.signature, found.missing, votes=votes[found.answer])
 
     def _test(self, job: Job) -> Outcome:
         status, output = self._command(job.command or ("sh", "-c", job.test))

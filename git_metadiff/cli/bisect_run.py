@@ -46,6 +46,7 @@ def run(invocation: Invocation, environ: Mapping[str, str]) -> int:
             session = load_session(ground)
             job = job_of(invocation, session)
             job.check(environ)
+            forget_other(session, job)
         else:
             job = job_of(invocation, None)
             job.check(environ)
@@ -54,6 +55,21 @@ def run(invocation: Invocation, environ: Mapping[str, str]) -> int:
         session.save()
         with interrupts_told():
             return drive(invocation, session, job, ground)
+
+
+def forget_other(session: Session, job: Job) -> None:
+    """Set the answers of another test aside; those that were given by hand stay."""
+    before = session.state.job
+    if before is None or asdict(replace(job, confirm=1)) == before | {
+        "confirm": 1,
+        "command": tuple(before["command"]),
+    }:
+        return
+    by_hand = [one for one in session.state.answers if not one.why]
+    gone = len(session.state.answers) - len(by_hand)
+    session.state.answers = by_hand
+    if gone:
+        write_all(f"another test than before: its {gone} answers are set aside\n".encode(), descriptor=2)
 
 
 @contextmanager
@@ -148,7 +164,7 @@ def driver_of(session: Session, job: Job, stands: list[Stand], ground: Ground) -
     words = [word for word in job.words() if word and not word.startswith((os.sep, ".."))]
     tracked = os.fsdecode(tree.try_run("ls-files", "-z", "--", *words).out).split("\0")
     key = job.key(tree.top, [*tracked, *(f"./{name}" for name in tracked)])
-    results = Results(ground.store.git.common_dir, key, job.confirm)
+    results = Results(ground.store.git.common_dir, key, job)
     return Driver(session, job, stands, results, ground.environ, watch, echo if len(stands) == 1 else None)
 
 

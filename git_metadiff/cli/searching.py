@@ -175,12 +175,14 @@ def own_tree(ground: Ground) -> WorkTree | None:
 
 def tree_in(folder: Path, commit: str, ground: Ground) -> tuple[WorkTree, bool]:
     """The work tree in a folder, made if it is not there, and whether a search made it."""
-    from git_metadiff.git import add_work_tree, open_work_tree
+    from git_metadiff.git import add_work_tree, open_work_tree, uninterrupted
 
     found = open_work_tree(folder, ground.store.git)
     if found is None:
-        found = add_work_tree(folder, commit, ground.store.git)
-        (found.git_dir / OURS).write_bytes(b"")
+        with uninterrupted():  # one without the mark would be taken for the user's
+            found = add_work_tree(folder, commit, ground.store.git)
+            (found.git_dir / OURS).write_bytes(b"")
+        found.check_out(commit, force=True)
     return found, (found.git_dir / OURS).exists()
 
 

@@ -93,6 +93,9 @@ class WorkTree(Git):
                 f"files in {self.top} would be overwritten{named}",
                 "commit, move or remove them, then go on; nothing was changed",
             )
+        if "File exists" in words:
+            hint = "another git process holds this lock, or left it behind: wait, or remove it"
+            return MetadiffError(f"git checkout: {result.complaint()}", hint)
         return git_failed(self.git_dir, ["checkout"], result)
 
 
@@ -128,7 +131,7 @@ def foreign(folder: Path) -> MetadiffError:
 
 
 def add_work_tree(folder: Path, commit: str, user: Git) -> WorkTree:
-    """Make a linked work tree in a new or empty folder, and check out a commit there."""
+    """Make a linked work tree in a new or empty folder. Nothing is checked out there yet."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -139,5 +142,4 @@ def add_work_tree(folder: Path, commit: str, user: Git) -> WorkTree:
     made = open_work_tree(folder, user)
     if made is None:
         raise foreign(folder)
-    made.check_out(commit, force=True)
     return made
