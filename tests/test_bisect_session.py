@@ -753,3 +753,58 @@ def test_commands_that_do_not_fit_are_usage_errors() -> None:
             parse(line.split())
     found = parse(["bisect", "run", "--file", "a", "b", "--", "make", "--json", "--", "x"])
     assert (found.words, found.paths, found.behind) == (("run",), ("a", "b"), ("make", "--json", "--", "x"))
+
+
+def test_another_test_does_not_believe_the_answers_of_the_first(
+    project: Repository, bisect: Bisect, tmp_path: Path
+) -> None:
+    bisect("start", "--axis", "patchset", "--worktree", tmp_path / "tree")
+    wrong = 'grep -q "patched 6" src/f6.c && exit 1; exit 0'
+    assert "src/f6.c" in bisect("run", "--test", wrong).out
+    said = bisect("run", "--test", TEST)
+    assert said.status == 0 and "src/f5.c" in said.out and "answers are set aside" in said.err
+    assert "set aside" not in bisect("run", "--test", TEST, "--confirm", "1").err
+    document = json.loads(bisect("status", "--json").out)
+    assert {one["why"] for one in document["answers"]} <= {"the test passed", "the test ended with status 1"}
+
+
+def test_tests_at_the_same_time_have_work_trees_of_their_own(
+    project: Repository, bisect: Bisect, tmp_path: Path
+) -> None:
+    where = f"pwd >>{tmp_path}/places; "
+    options = ("--axis", "upstream", "--worktree", tmp_path / "tree", "--parallel", "2")
+    said = bisect("run", *options, "--test", where + TEST)
+    assert said.status == 0 and "src/f3.c" in said.out
+    assert set((tmp_path / "places").read_text().split()) == {str(tmp_path / "tree"), str(tmp_path / "tree-2")}
+    bisect("reset")
+    said = bisect("run", *options, "--test", "sleep 30 & exit 200")
+    assert said.status == 128 and "the test ended with status 200" in said.err
+
+
+def test_a_lock_that_was_left_behind_is_named(project: Repository, bisect: Bisect) -> None:
+    bisect("start", "--axis", "upstream")
+    (project.path / ".git" / "index.lock").touch()
+    said = bisect("bad")
+    assert said.status == 128 and "index.lock" in said.err and "left it behind" in said.err
+    (project.path / ".git" / "index.lock").unlink()
+    assert json.loads(bisect("status", "--json").out)["answers"][0]["answer"] == "bad", "the answer is kept"
+    assert bisect("next").status == 0
+
+
+def test_a_search_can_be_of_a_bare_repository(project: Repository, bisect: Bisect, tmp_path: Path) -> None:
+    bare = tmp_path / "bare.git"
+    project.git("clone", "-q", "--mirror", str(project.path), str(bare))
+    assert bisect("start", "--axis", "patchset", cwd=bare).status == 0
+    assert "there is no work tree to test in" in bisect("run", "--test", TEST, cwd=bare).err
+    assert bisect("reset", cwd=bare).status == 0
+    said = bisect("run", "--axis", "patchset", "--worktree", tmp_path / "tree", "--test", TEST, cwd=bare)
+    assert said.status == 0 and "src/f5.c" in said.out
+
+
+def test_forgetting_a_comparison_removes_what_its_searches_made(project: Repository, bisect: Bisect) -> None:
+    bisect("start", "--axis", "upstream", "--no-checkout")
+    assert "refs/metadiff/default/bisect/upstream/last" in project.git("for-each-ref", "--format=%(refname)")
+    assert project.git("rev-parse", "--verify", "refs/worktree/metadiff-bisect")
+    bisect("reset")
+    run_program(["forget", "default"], os.environ)
+    assert project.git("for-each-ref", "refs/metadiff", "refs/worktree") == ""
