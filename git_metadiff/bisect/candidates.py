@@ -2,7 +2,7 @@
 
 *upstream*: what changed between the two releases, in files that the patch or the trace meets, or that were asked for.
 *downstream*: what is in the interdiff. *standing*: hunks of the newer patchset that are kept or refreshed, in a
-collision or in a function of the trace. Every hunk is in one group. A chain of several releases is looked at in its
+collision or in a file of the trace. Every hunk is in one group. A chain of several releases is looked at in its
 last step: that is where what worked became what fails.
 """
 
@@ -133,7 +133,8 @@ def gather(
     collisions = [one for one in transition.collisions if wanted(one.path) or _reaches(one, comparison, wanted)]
     reading = _Reading(comparison, transition, git, frozenset(traced))
     upstream = reading.upstream(wanted, limited, collisions)
-    downstream = _downstream_pieces(comparison, transition, collisions, reading.traced)
+    running = frozenset(path for path in reading.files if reading.defined(path))
+    downstream = _downstream_pieces(comparison, transition, collisions, reading.traced, running)
     inside = [(side, path, piece) for side, path, piece, hunk in downstream if is_wanted(hunk, wanted)]
     homes = _homes(reading, [(side, path, piece) for side, path, piece, _ in downstream])
     return Facts(
@@ -180,8 +181,10 @@ class _Reading:
         due = [one for one in inside if limited or not met.isdisjoint((one.old, one.new))]
         known = {one.new for one in due}
         self._read([(one.new, one.oid) for one in changed if self.traced or one.new in known], known)
-        if self.traced and not any(map(self.defined, self.files)):
-            self._read_unchanged()
+        if self.traced:
+            self._read_listed(sorted(self.patched - {one.new for one in changed}), ())
+            if not any(map(self.defined, self.files)):
+                self._read_unchanged()
         running = {path for path in self.files if self.defined(path)}
         running |= {posixpath.join(posixpath.dirname(path), name) for path in running for name in BUILD_FILES}
         due += [one for one in inside if one.new in running - known]
@@ -192,10 +195,19 @@ class _Reading:
         names = [argument for word in self._needles for argument in ("-e", word)]
         found = self.git.try_run("grep", "-l", "-z", "-w", "-F", *names, self.new)
         paths = sorted({record.partition(b":")[2] for record in found.out.split(b"\0") if record})
-        if paths and sum(map(len, paths)) < MANY_BYTES:
-            listed = self.git.run("ls-tree", "-z", self.new, "--", *paths).split(b"\0")
-            entries = [record.split(b"\t", 1) for record in listed if record]
-            self._read([(path, meta.split()[2].decode()) for meta, path in entries], set(paths))
+        if sum(map(len, paths)) < MANY_BYTES:
+            self._read_listed(paths, set(paths))
+
+    def _read_listed(self, paths: Sequence[bytes], keep: Collection[bytes]) -> None:
+        """Read files of the newer release by their names, as `_read` does; those that are not there are passed over."""
+        if not paths:
+            return
+        limits = paths if sum(map(len, paths)) < MANY_BYTES else ()
+        listed = self.git.run("ls-tree", "-r", "-z", self.new, "--", *limits).split(b"\0")
+        entries = [record.split(b"\t", 1) for record in listed if record]
+        chosen = set(paths)
+        blobs = [(path, meta.split()) for meta, path in entries if path in chosen]
+        self._read([(path, meta[2].decode()) for path, meta in blobs if meta[1] == b"blob"], keep)
 
     def _read(self, files: Iterable[tuple[bytes, str]], keep: Collection[bytes]) -> None:
         """Read files by their object ids (zeros: it is gone), to keep these and what may define a function of the
@@ -320,9 +332,14 @@ def callees_in(texts: Iterable[bytes]) -> dict[str, frozenset[str]]:
 
 
 def _downstream_pieces(
-    comparison: Comparison, transition: Transition, collisions: Sequence[Collision], traced: frozenset[str]
+    comparison: Comparison,
+    transition: Transition,
+    collisions: Sequence[Collision],
+    traced: frozenset[str],
+    running: frozenset[bytes],
 ) -> list[LocatedHunk]:
-    """Hunks of the newer patchset, changed or standing where they are met, and those of the older one that are lost."""
+    """Hunks of the newer patchset, changed or standing where they are met or in files of the trace (`running`), and
+    those of the older one that are lost."""
     met = {name for one in collisions for name in one.hunks}
     found: list[LocatedHunk] = []
     for hunk in comparison.patchsets[transition.stop].hunks if transition.stop < len(comparison.patchsets) else ():
@@ -332,7 +349,7 @@ def _downstream_pieces(
         piece = piece_of(hunk, worst(verdicts))
         if worst(verdicts).word not in STANDING:
             found.append(("downstream", hunk.path, piece, hunk))
-        elif hunk.id in met or not traced.isdisjoint(map(canonical, piece.sections)):
+        elif hunk.id in met or hunk.path in running or not traced.isdisjoint(map(canonical, piece.sections)):
             found.append(("standing", hunk.path, piece, hunk))
     shown = {name for one in transition.interdiff_hunks for name in one.hunks}
     for hunk in comparison.patchsets[transition.start].hunks:
