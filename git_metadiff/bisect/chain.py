@@ -22,6 +22,8 @@ from git_metadiff.model import Comparison
 from git_metadiff.store import check_name
 
 AXES = ("upstream", "downstream", "patchset", "both")
+#: D1 with the hunks of downstream's that are guilty, to D2: what upstream did that they fail with (see `partner`).
+PARTNER = "partner"
 #: Refs of the scratch repository; only their commits leave it.
 WORK_REF = "refs/heads/work-chain"
 #: Of chains of deltas: one tree of a chain differs from the next in one file.

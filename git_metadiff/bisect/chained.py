@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from git_metadiff.bisect.chain import Chain, assemble
+from git_metadiff.bisect.chain import PARTNER, Chain, assemble
 from git_metadiff.bisect.groups import Group, together_suspicious
 from git_metadiff.bisect.kept import Plan
 from git_metadiff.bisect.source import GOOD_END, Point, Step
@@ -17,7 +17,13 @@ from git_metadiff.model import Comparison
 WORK_REF = "refs/heads/work-chained"
 #: The ends that the user came with: D1 works, D2 fails. F and U2 were never built.
 SURE = ("D1", "D2")
-ENDS = {"upstream": ("D1", "F"), "downstream": ("F", "D2"), "patchset": ("U2", "D2"), "both": ("D1", "D2")}
+ENDS = {
+    "upstream": ("D1", "F"),
+    "downstream": ("F", "D2"),
+    "patchset": ("U2", "D2"),
+    "both": ("D1", "D2"),
+    PARTNER: ("D1 with these hunks", "D2"),
+}
 
 
 def plan_of(chain: Chain) -> Plan:

@@ -17,7 +17,7 @@ from git_metadiff.cli.subcommands import begins
 from git_metadiff.errors import EXIT_DIFFERENT, EXIT_INTERRUPTED, EXIT_OK, MetadiffError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from git_metadiff.bisect.chained import Part
     from git_metadiff.bisect.drive import Driver, Ending, Stand
@@ -203,30 +203,32 @@ def minimize(driver: Driver, end: Ending, ground: Ground) -> None:
     reducer = Reducer(driver, source)
     found = reducer.reduce(end.guilty)
     write_all(b"".join(parts(found)))
-    axis = other_axis(driver.session.state.axis, reducer.leg)
-    if found is None or axis is None:
+    if found is None:
         return
+    is_upstream = found_upstream(driver.session.state.axis, reducer.leg)
     try:
-        other = partner(driver, axis, ground)
+        other = partner(driver, None if is_upstream else [one.name for one in found.parts], ground)
     except WrongEndError as error:
         known = error.given.answer != "skip"
         write_all(alone(f"{'none' if known else 'could not be determined'}: {error.message}"))
         return
     if other is not None:
         write_all(b"".join(parts(other[1])))
-        sides = ((reducer, found), other) if axis == "patchset" else (other, (reducer, found))
+        sides = ((reducer, found), other) if is_upstream else (other, (reducer, found))
         write_all(b"".join(paired(find_pair(*sides))))
 
 
-def other_axis(axis: str, leg: int) -> str | None:
-    """The axis on which the other side of an interaction is found; None where there is none: F holds it already."""
-    if axis == "patchset":
-        return "upstream"
-    return "patchset" if axis == "upstream" or (axis == "both" and leg == 0) else None
+def found_upstream(axis: str, leg: int) -> bool:
+    """Whether what was found on a leg of an axis is upstream's."""
+    return axis == "upstream" or (axis == "both" and leg == 0)
 
 
-def partner(driver: Driver, axis: str, ground: Ground) -> tuple[Reducer, Minimal[Part]] | None:
-    """Search another axis by the same job: its hunks that matter, or None where that is not known."""
+def partner(driver: Driver, hunks: Sequence[str] | None, ground: Ground) -> tuple[Reducer, Minimal[Part]] | None:
+    """Search the other side by the same job: its hunks that matter, or None where that is not known.
+
+    Of `hunks` of downstream's, upstream's; without them, those of the patchset.
+    """
+    from git_metadiff.bisect.chain import PARTNER
     from git_metadiff.bisect.chained import ChainSource
     from git_metadiff.bisect.kept import FOLDER, State
     from git_metadiff.bisect.reduce import Reducer
@@ -235,7 +237,8 @@ def partner(driver: Driver, axis: str, ground: Ground) -> tuple[Reducer, Minimal
     from git_metadiff.render.search import heading
 
     before = driver.session.state
-    options = before.options | {"axis": axis}
+    axis = "patchset" if hunks is None else PARTNER
+    options = before.options | {"axis": axis, "hunks": list(hunks or ())}
     source = make_source(ground, options)
     assert isinstance(source, ChainSource)
     state = State(before.name, axis, options, before.head, before.worktree)

@@ -133,12 +133,19 @@ def make_source(ground: Ground, options: Mapping[str, object]) -> Planned:
     """The points of a search, made from the comparison."""
     if options["carry"]:
         return make_carry(ground, options)
+    from git_metadiff.bisect.chain import PARTNER
     from git_metadiff.bisect.chained import ChainSource
     from git_metadiff.bisect.making import make_chain, scores_of
+    from git_metadiff.bisect.partner import make_partner_chain
 
     search = read_search(ground, options)
-    user = ground.store.git
-    chain = make_chain(user, search.comparison, str(options["axis"]), search.wanted, scores_of(search.suspects))
+    user, scores = ground.store.git, scores_of(search.suspects)
+    if options["axis"] == PARTNER:
+        hunks = options["hunks"]
+        assert isinstance(hunks, list)
+        chain = make_partner_chain(user, search.comparison, hunks, search.wanted, scores)
+    else:
+        chain = make_chain(user, search.comparison, str(options["axis"]), search.wanted, scores)
     return ChainSource(chain, search.comparison, user)
 
 
