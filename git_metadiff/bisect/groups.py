@@ -25,10 +25,13 @@ Wanted = Callable[[bytes], bool]
 WEIGHT_OF_LINE = 0.0001
 #: More lines say no more: they are a change log, or a table.
 MOST_LINES = 200
-#: More steps than this are joined, if nothing in them is suspicious; seven tests more would tell them apart.
-MOST_STEPS = 8000
+#: Of more groups than this, those with little suspicion are joined: a search pays for each doubling with one test, and
+#: a guilty group is taken apart when it is found.
+MOST_STEPS = 5000
+#: So many of the most suspicious groups are steps of their own then.
+MOST_ALONE = 1000
 #: Lines of edits, at most, in steps that are joined.
-JOINED_LINES = 400
+JOINED_LINES = 500
 #: So many units of the rest go with a suspect that they need; more are left in the rest.
 MOST_DRAWN = 16
 REST = b"the rest"
@@ -146,7 +149,7 @@ def key_of(axis: Axis, units: Sequence[Unit]) -> tuple[int, bytes, bytes, int]:
 
 
 def joined(axis: Axis, drafts: Sequence[_Draft], scores: Mapping[str, float]) -> list[_Draft]:
-    """The same groups, fewer where they are too many: neighbours in the order that nothing speaks against become one.
+    """The same groups, fewer where they are too many: neighbours in the order with little suspicion become one.
 
     Neighbours in an order that keeps every need before its user can be joined without making a cycle.
     """
@@ -154,17 +157,11 @@ def joined(axis: Axis, drafts: Sequence[_Draft], scores: Mapping[str, float]) ->
         return list(drafts)
     found: list[_Draft] = []
     place: list[int] = []  # of each draft, where it went
-    for draft in drafts:
+    for draft, quiet in zip(drafts, quiet_ones(axis, drafts, scores), strict=True):
         lines = sum(axis.edits[at].size for unit in draft.units for at in unit.edits)
-        quiet = draft.suspect and not any(map(scores.get, hunks_of(axis, draft)))
         last = found[-1] if found else None
-        if (
-            quiet
-            and last is not None
-            and last.lines
-            and last.lines + lines <= JOINED_LINES
-            and alike(axis, last, draft)
-        ):
+        fits = last is not None and 0 < last.lines <= JOINED_LINES - lines
+        if quiet and last is not None and fits and alike(axis, last, draft):
             last.units += draft.units
             last.needs |= draft.needs
             last.lines += lines
@@ -176,10 +173,17 @@ def joined(axis: Axis, drafts: Sequence[_Draft], scores: Mapping[str, float]) ->
     return found
 
 
+def quiet_ones(axis: Axis, drafts: Sequence[_Draft], scores: Mapping[str, float]) -> list[bool]:
+    """Of each group, whether it may be joined to others: all but the rest and the most suspicious ones."""
+    found = [together_suspicious(scores.get(name, 0.0) for name in hunks_of(axis, draft)) for draft in drafts]
+    loud = sorted(found, reverse=True)[:MOST_ALONE][-1]
+    return [draft.suspect and (score < loud or not score) for draft, score in zip(drafts, found, strict=True)]
+
+
 def alike(axis: Axis, one: _Draft, other: _Draft) -> bool:
-    """Whether two groups begin in one folder."""
-    folders = [posixpath.dirname(axis.files[draft.units[0].file].path) for draft in (one, other)]
-    return folders[0] == folders[1]
+    """Whether two groups begin in one part of the tree, as `drivers/net`."""
+    parts = [axis.files[draft.units[0].file].path.split(b"/")[:-1][:2] for draft in (one, other)]
+    return parts[0] == parts[1]
 
 
 def hunks_of(axis: Axis, draft: _Draft) -> tuple[str, ...]:

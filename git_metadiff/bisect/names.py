@@ -79,10 +79,13 @@ def is_kconfig(path: bytes) -> bool:
     return KCONFIG.search(path) is not None
 
 
-def defined_in(path: bytes, text: bytes, sections: Sequence[str]) -> set[Defined]:
-    """The names that lines of a file define."""
+def defined_in(path: bytes, text: bytes, sections: Sequence[str], *, is_whole: bool = False) -> set[Defined]:
+    """The names that lines of a file define; of a whole file, those that others can see."""
     if is_kconfig(path):
         return {Defined(b"CONFIG_" + name, False) for name in SYMBOL.findall(text)}
+    if is_whole and path.endswith(SOURCES):
+        names = (name for types, name in MARGIN.findall(text) if not types.startswith(LOCAL))
+        return {Defined(name, False) for name in names if name not in KEYWORDS}
     return defined_in_code(path, text, sections) if is_code(path) else set()
 
 

@@ -86,9 +86,10 @@ def sharers_of(axis: Axis, units: Sequence[Unit]) -> dict[tuple[bytes, Scope], S
 def definitions(axis: Axis, at: int) -> Iterator[tuple[bytes, Scope, bool]]:
     """What an edit defines: name, scope, and whether the definition comes (or goes)."""
     edit = axis.edits[at]
+    is_whole = edit.kind in ("create", "delete")  # of one unit: what is local to it needs nobody else
     for lines, comes in ((edit.added, True), (edit.removed, False)):
         if lines:
-            for one in defined_in(edit.path, b"\n".join(lines), edit.sections):
+            for one in defined_in(edit.path, b"\n".join(lines), edit.sections, is_whole=is_whole):
                 yield one.name, edit.path if one.is_local else None, comes
     for name in whole_names(edit.kind, edit.path):
         yield name, None, edit.kind != "delete"

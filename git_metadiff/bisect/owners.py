@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from git_metadiff.bisect.edits import Axis, Edit, Pair, changed_pairs, name_of, text_edits
+from git_metadiff.bisect.edits import Axis, Edit, Pair, Side, text_edits
 from git_metadiff.git import Git
 from git_metadiff.linemap import words_in
 from git_metadiff.model import Hunk, InterdiffHunk
@@ -131,21 +131,33 @@ def own_upstream(git: Git, axis: Axis, old: str, new: str, transition: int) -> A
     Where a file of the axis is upstream's at both ends, its edits are upstream's hunks; the others are brought together
     with them by their lines.
     """
-    pairs = {name_of(*pair): pair for pair in changed_pairs(git, old, new)}
+    sides = changed_sides(git, old, new)
     found: dict[int, tuple[str, ...]] = {}
-    patched = []
+    patched: dict[bytes, Pair] = {}
     for file in axis.files:
-        pair = pairs.get(file.path)
-        if pair is None:
+        before = sides.get(file.old.path if file.old else file.path, (None, None))[0]
+        after = sides.get(file.path, (None, None))[1] if file.new else None
+        if before is None and after is None:
             continue
-        if [side and side.oid for side in pair] == [side and side.oid for side in (file.old, file.new)]:
-            found |= {at: (upstream_name(transition, pair, axis.edits[at]),) for at in file.edits}
+        if [side and side.oid for side in (before, after)] == [side and side.oid for side in (file.old, file.new)]:
+            found |= {at: (upstream_name(transition, (before, after), axis.edits[at]),) for at in file.edits}
         else:
-            patched.append(pair)
+            patched[file.path] = before, after
     claims = {}
-    for pair, edits in zip(patched, text_edits(git, patched), strict=True):
-        claims[name_of(*pair)] = [claim_upstream(transition, pair, edit) for edit in edits or [Edit("content", b"")]]
+    for (path, pair), edits in zip(patched.items(), text_edits(git, list(patched.values())), strict=True):
+        claims[path] = [claim_upstream(transition, pair, edit) for edit in edits or [Edit("content", b"")]]
     return own(axis.owned(found), claims)
+
+
+def changed_sides(git: Git, old: str, new: str) -> dict[bytes, Pair]:
+    """The files that differ between two trees, by their names; the axis knows the renames."""
+    fields = git.run("diff-tree", "-r", "--no-renames", "--raw", "-z", old, new).split(b"\0")
+    found: dict[bytes, Pair] = {}
+    for meta, path in zip(fields[0:-1:2], fields[1::2], strict=False):
+        old_mode, mode, old_oid, oid, status = meta.decode("ascii").removeprefix(":").split(" ")
+        before = None if status == "A" else Side(path, old_mode, old_oid)
+        found[path] = before, None if status == "D" else Side(path, mode, oid)
+    return found
 
 
 def upstream_name(transition: int, pair: Pair, edit: Edit) -> str:
