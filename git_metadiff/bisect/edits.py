@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -22,6 +23,8 @@ from git_metadiff.sections import HEAD, short_name
 
 Kind = Literal["text", "create", "delete", "rename", "mode", "content", "swap"]
 
+#: So many pairs of contents are worth a second process.
+MANY = 500
 REGULAR = ("100644", "100755")
 
 
@@ -145,7 +148,7 @@ def text_edits(git: Git, pairs: Sequence[Pair]) -> list[list[Edit] | None]:
     names = [(old.oid if old else empty, new.oid if new else empty) for old, new in (pairs[at] for at in asked)]
     found: dict[int, list[Edit] | None] = {at: [] for at in asked}
     paths = [name_of(*pairs[at]) for at in asked]
-    for number, edit in read_edits(diff_text(git, names, "histogram") if names else b"", paths):
+    for number, edit in read_batches(git, names, paths):
         at = asked[number]
         mine = found[at]
         if edit is None or mine is None:
@@ -153,6 +156,20 @@ def text_edits(git: Git, pairs: Sequence[Pair]) -> list[list[Edit] | None]:
         else:
             mine.append(edit)
     return [found.get(at) for at in range(len(pairs))]
+
+
+def read_batches(
+    git: Git, names: Sequence[tuple[str, str]], paths: Sequence[bytes]
+) -> Iterator[tuple[int, Edit | None]]:
+    """The edits of many pairs of contents, each with the number of its pair; two calls of git share them."""
+    half = len(names) // 2 if len(names) > MANY else 0
+    parts = [part for part in (range(half), range(half, len(names))) if part]
+    with ThreadPoolExecutor(max(1, len(parts))) as pool:
+        asked = [[names[at] for at in part] for part in parts]
+        texts = pool.map(lambda batch: diff_text(git, batch, "histogram"), asked)
+        for part, text in zip(parts, texts, strict=True):
+            for number, edit in read_edits(text, paths[part.start : part.stop]):
+                yield part.start + number, edit
 
 
 def read_edits(text: bytes, paths: Sequence[bytes]) -> Iterator[tuple[int, Edit | None]]:
@@ -170,21 +187,25 @@ def read_edits(text: bytes, paths: Sequence[bytes]) -> Iterator[tuple[int, Edit 
         else:
             block = block_of(match)
             body = text[match.end() + 1 : following.start() if following else len(text)].split(b"\n")
-            removed, added = split_body(body[:-1])
-            sections = () if is_build_file(paths[number]) else sections_of(match[6], removed, added)
+            removed, added = split_body(body[:-1], block.b - block.a)
+            is_whole = not (match[2] != b"0" and match[4] != b"0")  # a file that comes or goes
+            seen = ((), ()) if is_whole else (removed, added)
+            sections = () if is_build_file(paths[number]) else sections_of(match[6], *seen)
             yield number, Edit("text", paths[number], block.a + 1, block.c + 1, removed, added, sections)
         match = following
 
 
-def split_body(body: Sequence[bytes]) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
-    """The removed and the added lines of a hunk without context."""
+def split_body(body: Sequence[bytes], count: int) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """The removed lines (so many) and the added lines of a hunk without context."""
+    if not any(text[:1] == b"\\" for text in (*body[count : count + 1], *body[-1:])):
+        return tuple([text[1:] for text in body[:count]]), tuple([text[1:] for text in body[count:]])
     lines: dict[bytes, list[bytes]] = {b"-": [], b"+": []}
     last = lines[b"+"]
     for text in body:
         if text[:1] in lines:
             last = lines[text[:1]]
             last.append(text[1:])
-        elif text[:1] == b"\\":
+        else:
             last[-1] += NO_NEWLINE
     return tuple(lines[b"-"]), tuple(lines[b"+"])
 

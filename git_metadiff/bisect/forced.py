@@ -13,7 +13,7 @@ All others are downstream's own, and so is one that shares its lines with such a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from git_metadiff.bisect.edits import Axis, Edit
 from git_metadiff.bisect.owners import Claim, Labels, claims_by_path, owners_of
@@ -34,24 +34,35 @@ class _Judge:
 
     def __init__(self, comparison: Comparison, transition: Transition) -> None:
         older, newer = (comparison.patchsets[at].hunks for at in (transition.start, transition.stop))
-        self._new = claims_by_path(newer)
-        self._old = claims_by_path(older, undone=True)
+        self._new = by_hunk(claims_by_path(newer))
+        self._old = by_hunk(claims_by_path(older, undone=True))
         self._origins, self._fates = comparison.origins, comparison.fates
         self._labels = Labels(transition.interdiff_hunks)
 
     def is_forced(self, edit: Edit) -> bool:
         """Whether an edit of P..D2 is in F."""
         names = self._labels.at(edit) if edit.kind == "text" else None
-        mine = owners_of(edit, within(self._new.get(edit.path, ()), names))
+        mine = owners_of(edit, within(self._new.get(edit.path, {}), names))
         if mine:
             return all(is_answer(one) for one in verdicts_of(mine, self._origins))
-        theirs = owners_of(edit, within(self._old.get(edit.path, ()), names))
+        theirs = owners_of(edit, within(self._old.get(edit.path, {}), names))
         return bool(theirs) and all(is_upstreams(one) for one in verdicts_of(theirs, self._fates))
 
 
-def within(claims: Iterable[Claim], names: frozenset[str] | None) -> list[Claim]:
+def by_hunk(claims: Mapping[bytes, Iterable[Claim]]) -> dict[bytes, dict[str, list[Claim]]]:
+    """The changes of each file, by their hunks."""
+    found: dict[bytes, dict[str, list[Claim]]] = {}
+    for path, mine in claims.items():
+        hunks = found[path] = {}
+        for one in mine:
+            hunks.setdefault(one.hunk, []).append(one)
+    return found
+
+
+def within(claims: Mapping[str, Sequence[Claim]], names: frozenset[str] | None) -> list[Claim]:
     """The changes of these hunks; all, if it is not told which."""
-    return [one for one in claims if names is None or one.hunk in names]
+    chosen = claims if names is None else sorted(names & claims.keys())
+    return [one for name in chosen for one in claims[name]]
 
 
 def verdicts_of(claims: Iterable[Claim], verdicts: Mapping[str, tuple[Verdict, ...]]) -> list[Verdict | None]:

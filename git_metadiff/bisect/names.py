@@ -10,7 +10,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+Kind = Literal["build", "kconfig", "header", "source", "other"]
 
 #: Shorter names say nothing: `ret`, `dev`, `len`.
 WORD = re.compile(rb"[A-Za-z_]\w{3,}")
@@ -59,31 +62,43 @@ class Defined(NamedTuple):
     is_local: bool
 
 
+@lru_cache(maxsize=1 << 16)
+def kind_of(path: bytes) -> Kind:
+    """What a file is to a build; asked for every edit, so it is kept."""
+    if BUILD_FILES.search(path):
+        return "build"
+    if KCONFIG.search(path):
+        return "kconfig"
+    if path.endswith(HEADERS):
+        return "header"
+    return "source" if path.endswith(SOURCES) else "other"
+
+
 def is_header(path: bytes) -> bool:
     """Whether other files include it."""
-    return path.endswith(HEADERS)
+    return kind_of(path) == "header"
 
 
 def is_code(path: bytes) -> bool:
     """Whether its lines are read as code."""
-    return path.endswith(SOURCES) or is_header(path)
+    return kind_of(path) in ("header", "source")
 
 
 def is_build_file(path: bytes) -> bool:
     """Whether it says what is compiled, and how."""
-    return BUILD_FILES.search(path) is not None
+    return kind_of(path) == "build"
 
 
 def is_kconfig(path: bytes) -> bool:
     """Whether it defines configuration symbols."""
-    return KCONFIG.search(path) is not None
+    return kind_of(path) == "kconfig"
 
 
 def defined_in(path: bytes, text: bytes, sections: Sequence[str], *, is_whole: bool = False) -> set[Defined]:
     """The names that lines of a file define; of a whole file, those that others can see."""
     if is_kconfig(path):
         return {Defined(b"CONFIG_" + name, False) for name in SYMBOL.findall(text)}
-    if is_whole and path.endswith(SOURCES):
+    if is_whole and kind_of(path) == "source":
         names = (name for types, name in MARGIN.findall(text) if not types.startswith(LOCAL))
         return {Defined(name, False) for name in names if name not in KEYWORDS}
     return defined_in_code(path, text, sections) if is_code(path) else set()
@@ -111,9 +126,12 @@ def used_in(path: bytes, text: bytes) -> set[bytes]:
         return used_in_build_file(path, text)
     if not is_code(path):
         return set()
-    folder = posixpath.dirname(path)
-    beside = (posixpath.normpath(posixpath.join(folder, name)) for name in QUOTED.findall(text))
-    return {*WORD.findall(text), *map(header_name, INCLUDE.findall(text)), *map(header_name, beside)}
+    used = set(WORD.findall(text))
+    if b"include" in used:
+        folder = posixpath.dirname(path)
+        beside = (posixpath.normpath(posixpath.join(folder, name)) for name in QUOTED.findall(text))
+        used.update(map(header_name, (*INCLUDE.findall(text), *beside)))
+    return used
 
 
 def used_in_build_file(path: bytes, text: bytes) -> set[bytes]:
