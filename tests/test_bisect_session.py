@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from git_metadiff.bisect.chain import Chain, End, write_chain
 from git_metadiff.bisect.chained import ChainSource, plan_of
-from git_metadiff.bisect.complaints import missing, signature
+from git_metadiff.bisect.complaints import first_error, missing, signature
 from git_metadiff.bisect.drive import Driver, Stand
 from git_metadiff.bisect.edits import take_apart
 from git_metadiff.bisect.fuse import defined_in, fused
@@ -249,6 +249,20 @@ def test_one_error_is_known_again_wherever_it_is() -> None:
     second = signature(b"/home/b/x.c:99:1: error: 'a' undeclared\nmake[1]: *** [x.o] Error 2\n")
     assert first == second == ("x.c:N:N: error: 'a' undeclared",)
     assert signature(b"all is well\n") == ()
+
+
+@pytest.mark.parametrize(
+    ("output", "error"),
+    [
+        ('lib/Config.in:273: unknown option "INSERT"\nmake: *** [Makefile:44: config] Error 2\n', "unknown option"),
+        ("SYSLOGD [N/y/?] n\n/b/Makefile.flags:193: *** extraneous 'endif'.  Stop.\nmake: *** Error 2\n", "endif"),
+        ("a.c:3: warning: x\na.c:4: error: y\nb.c:5: error: z\n", "a.c:4: error: y"),
+        ("only words\nand more\n", "and more"),
+        ("Config.in:12:warning: 'select' used by a symbol refers to undefined symbol 'X'\nfailed\n", "failed"),
+    ],
+)
+def test_the_error_to_show_is_the_first_one(output: str, error: str) -> None:
+    assert error in first_error(output.encode())
 
 
 @pytest.mark.parametrize(

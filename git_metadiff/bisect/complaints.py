@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 #: Lines of compilers, linkers, make and others that say what is wrong.
 ERROR = re.compile(
-    rb"(?:fatal )?error(?:\[\w+\])?:|undefined reference to|multiple definition of|undefined symbol|undefined!$"
-    rb"|No rule to make target|No such file or directory|Error: |Error$",
-    re.MULTILINE,
+    rb"(?:fatal )?error(?:\[\w+\])?:|undefined reference to|multiple definition of|undefined symbol:|undefined!$"
+    rb"|No rule to make target|No such file or directory|Error: |Error$|\*\*\* .*Stop\.$"
 )
+#: Where there is none of these, a line near the end that begins with a file and a line may tell: `Config.in:7: ...`.
+LOCATED = re.compile(rb"^[\w./+-]+:\d+(?::\d+)?: (?!\s*(?:warning|note)\b)(?!warning)")
+NEAR_THE_END = 40
 #: What make says of an error that something else has told before, and what differs between two runs.
 ECHO = re.compile(rb"^(?:make|ninja|gmake)(?:\[\d+\])?: .*(?:Error \d+|Interrupt|Waiting for|Target .* not remade)")
 NUMBERS = re.compile(rb"0x[0-9a-fA-F]+|\d+")
@@ -56,13 +58,14 @@ LONGEST = 200
 def signature(output: bytes) -> tuple[str, ...]:
     """The errors in the output of a build, without numbers and folders, each once, at most MOST; none were found:
     empty."""
-    found: dict[str, None] = {}
-    for line in lines_of(output):
-        if ERROR.search(line) and not ECHO.match(line):
-            found[shortened(line)] = None
-            if len(found) == MOST:
-                break
-    return tuple(found)
+    return tuple(dict.fromkeys(map(shortened, errors(output))))[:MOST]
+
+
+def errors(output: bytes) -> list[bytes]:
+    """The lines that say what is wrong."""
+    lines = [line for line in lines_of(output) if line and not ECHO.match(line)]
+    found = [line for line in lines if ERROR.search(line)]
+    return found or [line for line in lines[-NEAR_THE_END:] if LOCATED.match(line)]
 
 
 def lines_of(output: bytes) -> Iterator[bytes]:
@@ -79,12 +82,8 @@ def shortened(line: bytes) -> str:
 
 def first_error(output: bytes) -> str:
     """The first error as it stands, for people; else the last line; empty if there is no output."""
-    last = b""
-    for line in lines_of(output):
-        if ERROR.search(line) and not ECHO.match(line):
-            return line.decode("utf-8", "replace")[:LONGEST]
-        last = line or last
-    return last.decode("utf-8", "replace")[:LONGEST]
+    found = errors(output) or [line for line in lines_of(output) if line][-1:]
+    return found[0].decode("utf-8", "replace")[:LONGEST] if found else ""
 
 
 def missing(output: bytes) -> tuple[str, ...]:
