@@ -417,7 +417,38 @@ def test_lines_that_both_moved_to_another_file_are_not_lost(run: Runner) -> None
     assert fates(found)[0] == ("absorbed", None, "elsewhere")
 
 
+def test_a_file_that_is_no_longer_removed_is_a_loss(run: Runner) -> None:
+    """Upstream has put another year in it: it could have been removed all the same."""
+    kept, gone = function("kept"), ["/* Copyright 2022 */", *function("gone"), *function("gone_too")]
+    u1, u2 = {"a.c": kept, "g.c": gone}, {"a.c": kept, "g.c": ["/* Copyright 2025 */", *gone[1:]]}
+    found = run(u1, {"a.c": kept}, u2, {**u2, "a.c": [*kept, "int added;"]})
+    assert fates(found) == [("dropped", None, "file-changed")]
+
+
 # Two changes that are alike are not one
+
+
+def test_two_new_files_with_one_licence_are_two(run: Runner) -> None:
+    """git takes one for the other's new name: one of the patchset's files is lost all the same."""
+    licence = [f"   Line {number} of the terms under which this library may be used." for number in range(16)]
+    files = {
+        f"{name}.c": [
+            "/* One of its files.",
+            *licence,
+            "   */",
+            f"int {name}(void)",
+            "{",
+            f"\treturn {name}_of_it;",
+            "}",
+        ]
+        for name in ("alpha", "beta", "gamma", "delta", "omega", "sigma")
+    }
+    base = {"a.c": function("kept")}
+    mine = {name: lines for name, lines in files.items() if name != "sigma.c"}
+    theirs = {name: lines for name, lines in files.items() if name != "alpha.c"}
+    found = run(base, {**base, **mine}, {"a.c": ["#include <new.h>", *base["a.c"]]}, {**base, **theirs})
+    assert [one for one, _, _ in fates(found)].count("dropped") == 1
+    assert ("new", "downstream", None) in origins(found)
 
 
 def fops(const: str = "") -> list[str]:

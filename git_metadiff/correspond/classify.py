@@ -29,6 +29,7 @@ from git_metadiff.sections import Sections
 
 #: How much context on either side decides between kept and refreshed, where two hunks are cut differently.
 CONTEXT = 3
+DELETED_WORDS = "it removes a file that upstream changed, and the new patchset does not remove it"
 PLACE_WORDS = "only its place differs from where upstream's line map leads"
 
 
@@ -215,6 +216,8 @@ def fate_alone(item: Item, touched: set[Item], upstream: Upstream) -> Verdict:
     held = held_anyway(item, touched)
     if held is not None:
         return held
+    if item.state == "unplaced" and item.reason == "file-changed" and item.hunk.new_start == 0 == item.hunk.new_lines:
+        return Verdict("dropped", None, item.reason, DELETED_WORDS)
     if item.state == "unplaced":
         return Verdict("orphaned", None, item.reason, REASONS.get(item.reason, item.reason))
     if not item.sure and not item.gone and stands_on_nothing(item, upstream.texts):

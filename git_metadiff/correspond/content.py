@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from git_metadiff.correspond.items import Item, Key, Sides, pair
-from git_metadiff.correspond.place import LARGE, is_certain, likeness, takes_other
+from git_metadiff.correspond.place import LARGE, common_lines, is_certain, is_other_file, likeness, takes_other
 from git_metadiff.correspond.rivals import settle_rivals
 from git_metadiff.correspond.upstream import same_neighbours, sits_on_upstream
 from git_metadiff.correspond.words import tokens
@@ -85,6 +85,7 @@ def match_rare(sides: Sides) -> None:
         for line in {line.strip() for line in new.lines}:
             if telling(new) and words_in(line) >= LINE_TELLS:
                 index[line].append(new)
+    common = common_lines(sides.old) | common_lines(sides.new)
     scored = []
     for old in sides.open_old():
         if not telling(old) or old.state == "absorbed":
@@ -96,7 +97,7 @@ def match_rare(sides: Sides) -> None:
         for new, _ in sorted(votes.items(), key=lambda entry: (-entry[1], entry[0].serial))[:CANDIDATES]:
             score = likeness(old, new)
             doubtful = takes_other(old, new) or (is_certain(old) and words_in(old.text) < LARGE)
-            if score >= LIKE_ENOUGH and not doubtful:
+            if score >= LIKE_ENOUGH and not doubtful and not is_other_file(old, new, common):
                 scored.append((score, old.serial, new.serial, old, new))
     scored.sort(key=lambda entry: (-entry[0], entry[1], entry[2]))
     for _, _, _, old, new in scored:

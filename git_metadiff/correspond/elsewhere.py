@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from git_metadiff.correspond.absorbed import is_gone
 from git_metadiff.correspond.items import Item, Sides
 from git_metadiff.linemap import words_in
 from git_metadiff.model import Verdict
@@ -23,6 +24,11 @@ AROUND = (2, 3)
 TELLING = 28
 #: So many a text must have to be known again without any context.
 ALONE = 60
+
+
+MOVED_TOO = Verdict(
+    "absorbed", None, "elsewhere", "it moves these lines to another file, and upstream took them out, too"
+)
 
 
 class Others(Protocol):
@@ -47,9 +53,12 @@ class Needle:
 
 def find_moved_code(sides: Sides, others: Others) -> None:
     """Give what is left of p1 its verdict where upstream moved its code, or brought its text, to another file."""
+    brought = added_lines(sides)
     needles: dict[bytes, list[Needle]] = defaultdict(list)  # by their most telling line
     for item in sides.open_old():
-        if item.hunk.kind == "text" and not item.superseded:
+        if has_moved_itself(item, brought) and is_gone(item, sides):
+            item.verdict = MOVED_TOO
+        elif item.hunk.kind == "text" and not item.superseded:
             for key, needle in needles_of(item) if item.state == "unplaced" else alone(item):
                 needles[key].append(needle)
     if not needles:
@@ -63,11 +72,10 @@ def find_moved_code(sides: Sides, others: Others) -> None:
             for needle in needles[key]:
                 if path != needle.item.file:
                     found[needle] += [(path, at) for at in places(content, needle.text)]
-    brought = added_lines(sides)
     for needle in sorted(found, key=lambda one: (one.item.serial, one.done)):
         hits = found[needle]
         if len(hits) == 1 and not places(others.before(hits[0][0]), needle.text):
-            needle.item.verdict = judge(needle, *hits[0], brought.get(hits[0][0], set())) or needle.item.verdict
+            needle.item.verdict = judge(needle, *hits[0], brought[hits[0][0]]) or needle.item.verdict
 
 
 def needles_of(item: Item) -> Iterator[tuple[bytes, Needle]]:
@@ -96,6 +104,14 @@ def added_lines(sides: Sides) -> dict[bytes, set[bytes]]:
     return found
 
 
+def has_moved_itself(item: Item, brought: dict[bytes, set[bytes]]) -> bool:
+    """Whether a change takes lines out of one file that p1 adds to another one, and upstream took them out, too."""
+    gone = item.change.removed
+    if item.state != "unplaced" or item.reason != "conflict" or item.change.added or words_in(b"".join(gone)) < TELLING:
+        return False
+    return any(path != item.file and lines.issuperset(gone) for path, lines in brought.items())
+
+
 def places(content: bytes, needle: bytes) -> list[int]:
     """The 1-based lines at which some whole lines stand in a file."""
     whole, found = b"\n" + content, []
@@ -117,7 +133,5 @@ def judge(needle: Needle, path: bytes, line: int, brought: set[bytes]) -> Verdic
         return None
     if needle.done:
         return Verdict("absorbed", None, "elsewhere", f"the new release holds its effect in {where}")
-    if not change.added and brought.issuperset(change.removed):
-        return Verdict("absorbed", None, "elsewhere", f"the new release has these lines in {where}, as it wanted")
     words = f"upstream moved its code to {where}; the new patchset has nothing there"
     return Verdict("dropped", None, "code-moved", words)

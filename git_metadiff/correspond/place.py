@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 
 from rapidfuzz.distance import Indel
 
@@ -23,6 +23,10 @@ TELLING = 16
 LARGE = 100
 #: So many lines halve the score of equal words: twins pair with the nearest.
 FAR_AWAY = 10_000
+#: A line that more new files of a side hold is a licence's, or the like; it makes no file the other's new name.
+COMMON = 4
+#: Least share of the lines of the smaller of two new files, without such lines, that both have.
+OWN = 0.3
 
 
 def match_places(sides: Sides) -> None:
@@ -40,9 +44,10 @@ def match_shared(sides: Sides) -> None:
     import networkx as nx  # takes a fifth of a second to import, and a stored comparison needs no graph
 
     graph: nx.Graph[Item] = nx.Graph()
+    common = common_lines(sides.old) | common_lines(sides.new)
     for old in sides.open_old():
         for new, count in old.shared.items():
-            if not new.partners and is_solid(old, new, count):
+            if not new.partners and is_solid(old, new, count) and not is_other_file(old, new, common):
                 graph.add_edge(old, new)
     for group in nx.connected_components(graph):
         olds = [item for item in group if item.side == 0]
@@ -61,6 +66,23 @@ def is_solid(old: Item, new: Item, count: int) -> bool:
         return True
     common = set(old.lines) & set(new.lines)
     return any(sum(byte > 47 for byte in line) > 3 for line in common)
+
+
+def common_lines(items: Iterable[Item]) -> set[bytes]:
+    """The lines that many of the files hold that a patchset adds."""
+    counts = Counter(line for item in items if item.creates for line in set(item.change.added))
+    return {line for line, count in counts.items() if count > COMMON}
+
+
+def is_other_file(old: Item, new: Item, common: set[bytes]) -> bool:
+    """Whether two new files of different names have little more than such lines in common.
+
+    git takes a short file for the new name of another one where half of both is the same licence.
+    """
+    if not (old.creates and new.creates) or old.path.rpartition(b"/")[2] == new.path.rpartition(b"/")[2]:
+        return False
+    one, other = ({line for line in item.change.added if words_in(line) > 3} - common for item in (old, new))
+    return len(one & other) < OWN * min(len(one), len(other)) or not (one and other)
 
 
 def match_touching(sides: Sides) -> None:
