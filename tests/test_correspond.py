@@ -428,6 +428,16 @@ def test_a_file_that_is_no_longer_removed_is_a_loss(run: Runner) -> None:
 # Two changes that are alike are not one
 
 
+def test_what_one_takes_out_and_the_other_adds_are_two(run: Runner) -> None:
+    """A rule that the first patchset removes, and the second brings some lines further down."""
+    rule = [f"check-{number}: $(objects) $(tests-of-the-library)" for number in range(4)]
+    steps = [f"step-{number}: all" for number in range(12)]
+    u1, u2 = ["all: one", *rule, *steps], ["all: two", "", *steps, "last: all"]
+    d2 = [*u2[:8], *rule, *u2[8:]]
+    found = run({"Makefile": u1}, {"Makefile": [u1[0], *steps]}, {"Makefile": u2}, {"Makefile": d2})
+    assert origins(found) == [("new", "downstream", None)]
+
+
 def test_two_new_files_with_one_licence_are_two(run: Runner) -> None:
     """git takes one for the other's new name: one of the patchset's files is lost all the same."""
     licence = [f"   Line {number} of the terms under which this library may be used." for number in range(16)]

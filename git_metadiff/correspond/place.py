@@ -107,7 +107,7 @@ def alike_here(old: Item, new: Item) -> float:
 
 def alike_nearby(old: Item, new: Item) -> float:
     """How alike two changes of one file are; the further apart, the more alike they must be."""
-    if takes_other(old, new):
+    if takes_other(old, new) or is_opposite(old, new):
         return 0.0
     apart = max(0, new.place[0] - old.place[1], old.place[0] - new.place[1])
     if old.state == "unplaced" and same_words(old.change, new.change):
@@ -153,6 +153,11 @@ def takes_other(old: Item, new: Item) -> bool:
     if old.state != "placed" or not old.gone or not new.gone:
         return False
     return not any(low < stop and start < high for low, high in old.gone for start, stop in new.gone)
+
+
+def is_opposite(old: Item, new: Item) -> bool:
+    """Whether one change only takes out and the other only adds: what they have in common goes two ways."""
+    return not (old.change.added or new.change.removed) or not (old.change.removed or new.change.added)
 
 
 def takes_same(old: Item, new: Item, score: float) -> bool:
