@@ -822,3 +822,23 @@ def test_forgetting_a_comparison_removes_what_its_searches_made(project: Reposit
     bisect("reset")
     run_program(["forget", "default"], os.environ)
     assert project.git("for-each-ref", "refs/metadiff", "refs/worktree") == ""
+
+
+@pytest.mark.parametrize("name", ["state.json", "plan.json"])
+@pytest.mark.parametrize("how", ["empty", "cut", "null", "steps", "names"])
+def test_a_search_that_was_damaged_says_so_and_can_be_ended(
+    project: Repository, bisect: Bisect, name: str, how: str
+) -> None:
+    bisect("start", "--axis", "upstream")
+    path = project.path / ".git" / "metadiff-bisect" / name
+    text = path.read_text()
+    document = json.loads(text)
+    changes = {"steps": {"steps": [], "current": [99]}, "names": {"made": {"0": ["--output=x", "x", [], ""]}}}
+    document |= changes.get(how, {})
+    path.write_text({"empty": "", "cut": text[:-20], "null": "null"}.get(how, json.dumps(document)))
+    for words in (("status",), ("next",), ("good",), ("log",), ("run", "--test", "true")):
+        said = bisect(*words)
+        assert said.status == 128 and "is damaged or of another version" in said.err
+    said = bisect("reset")
+    assert said.status == 0 and "git checkout <branch>" in said.err
+    assert "no search is under way" in bisect("status").err

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -24,6 +25,7 @@ from git_metadiff.git import Head
 FOLDER = "metadiff-bisect"
 PLAN, STATE, LOCK, LOGS = "plan.json", "state.json", "lock", "logs"
 FORMAT = 1
+OBJECT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ def unpack_plan(data: bytes) -> Plan:
         )
         for one in document["steps"]
     )
+    if not steps or any(parent >= at for at, step in enumerate(steps) for parent in step.parents):
+        raise ValueError("no steps, or one before its parents")
     first, last = map(str, document["ends"])
     sure_first, sure_last = map(bool, document["sure"])
     return Plan(str(document["kind"]), steps, (first, last), (sure_first, sure_last), unpack_points(document["made"]))
@@ -143,7 +147,10 @@ def pack_points(points: Mapping[int, Point]) -> dict[str, Any]:
 
 def unpack_points(data: Mapping[str, Any]) -> dict[int, Point]:
     """Points from what `pack_points` made."""
-    return {int(at): Point(one[0], one[1], tuple(one[2]), one[3]) for at, one in data.items()}
+    found = {int(at): Point(one[0], one[1], tuple(one[2]), one[3]) for at, one in data.items()}
+    if not all(OBJECT.fullmatch(name) for one in found.values() for name in (one.commit, one.tree)):
+        raise ValueError("no name of an object")
+    return found
 
 
 def pack_state(state: State) -> bytes:

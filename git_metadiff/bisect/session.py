@@ -284,6 +284,8 @@ def load(git_dir: Path, maker: Callable[[State], Source] | None = None) -> Sessi
     try:
         state = unpack_state((folder / STATE).read_bytes())
         plan = unpack_plan((folder / PLAN).read_bytes())
+        if not all(GOOD_END <= at < len(plan.steps) for at in state.current):
+            raise ValueError("no such step")
     except FileNotFoundError as error:
         raise MetadiffError(NONE, BEGIN) from error
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:

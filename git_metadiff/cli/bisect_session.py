@@ -283,6 +283,7 @@ def reset(_invocation: Invocation, environ: Mapping[str, str]) -> int:
             if error.hint != AGAIN:
                 raise
             drop(ground)  # damaged: nothing tells where the work tree was
+            write_all(b"the work tree stays as it is: 'git checkout <branch>' brings it back\n", descriptor=2)
             return EXIT_OK
         folder = session.state.worktree
         if session.state.head is not None and (not folder or Path(folder).exists()):
