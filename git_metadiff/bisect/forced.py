@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from git_metadiff.bisect.edits import Axis, Edit
-from git_metadiff.bisect.owners import Claim, Labels, claims_by_path, owners_of
+from git_metadiff.bisect.owners import Claim, Claims, Labels, claims_by_path
 from git_metadiff.model import Comparison, Transition, Verdict
 
 #: Fates that upstream decided, whatever their cause.
@@ -38,15 +38,24 @@ class _Judge:
         self._old = by_hunk(claims_by_path(older, undone=True))
         self._origins, self._fates = comparison.origins, comparison.fates
         self._labels = Labels(transition.interdiff_hunks)
+        self._indexes: dict[tuple[bytes, bool, frozenset[str] | None], Claims] = {}
 
     def is_forced(self, edit: Edit) -> bool:
         """Whether an edit of P..D2 is in F."""
         names = self._labels.at(edit) if edit.kind == "text" else None
-        mine = owners_of(edit, within(self._new.get(edit.path, {}), names))
+        mine = self._owners_of(edit, names, newer=True)
         if mine:
             return all(is_answer(one) for one in verdicts_of(mine, self._origins))
-        theirs = owners_of(edit, within(self._old.get(edit.path, {}), names))
+        theirs = self._owners_of(edit, names, newer=False)
         return bool(theirs) and all(is_upstreams(one) for one in verdicts_of(theirs, self._fates))
+
+    def _owners_of(self, edit: Edit, names: frozenset[str] | None, *, newer: bool) -> list[Claim]:
+        """The changes of these hunks of one of the patchsets that own an edit; a table is one hunk with many edits."""
+        key = edit.path, newer, names
+        if key not in self._indexes:
+            claims = self._new if newer else self._old
+            self._indexes[key] = Claims(within(claims.get(edit.path, {}), names))
+        return self._indexes[key].owners_of(edit)
 
 
 def by_hunk(claims: Mapping[bytes, Iterable[Claim]]) -> dict[bytes, dict[str, list[Claim]]]:
