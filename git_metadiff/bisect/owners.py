@@ -80,11 +80,6 @@ class Claims:
         return [self.all[at] for at in sorted(chosen)]
 
 
-def owners_of(edit: Edit, claims: Sequence[Claim]) -> list[Claim]:
-    """The changes, of those in its file, that own one of an edit's lines."""
-    return Claims(claims).owners_of(edit)
-
-
 def ids_of(claims: Iterable[Claim]) -> tuple[str, ...]:
     """The ids of their hunks, each once."""
     return tuple(dict.fromkeys(one.hunk for one in claims))
