@@ -9,7 +9,6 @@ imports nothing that costs.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from git_metadiff.git.quick import QuickGit
@@ -17,14 +16,26 @@ from git_metadiff.git.quick import QuickGit
 #: Files of the git folder that tell of something under way.
 BUSY = ("rebase-merge", "rebase-apply", "CHERRY_PICK_HEAD", "REVERT_HEAD", "MERGE_HEAD")
 MOST_PATCHES = 20
-HEADER = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 #: Lines that stand for something which this reader does not know.
-UNUSUAL = re.compile(
-    rb"^(?:GIT binary patch|(?:old|new|deleted file|new file) mode |rename |copy |similarity |Binary files |"
-    rb"(?:---|\+\+\+) (?:/dev/null|\")|diff --(?:cc|combined))",
-    re.MULTILINE,
+UNUSUAL = (
+    b"GIT binary patch",
+    b"old mode ",
+    b"new mode ",
+    b"deleted file mode ",
+    b"new file mode ",
+    b"rename ",
+    b"copy ",
+    b"similarity ",
+    b"dissimilarity ",
+    b"Binary files ",
+    b"--- /dev/null",
+    b"+++ /dev/null",
+    b'--- "',
+    b'+++ "',
+    b"diff --cc",
+    b"diff --combined",
 )
-PATCH = re.compile(rb"\.(?:patch|diff|mbox|eml)(?:\.\w+)?$")
+PATCH = (b".patch", b".diff", b".mbox", b".eml", b".gz", b".xz", b".bz2", b".zst")
 LISTINGS = (b"series", b".patches")
 REGULAR = b"100644"
 
@@ -84,7 +95,7 @@ def is_likely(path: bytes) -> bool:
 
 def unlisted(git: QuickGit, paths: Iterable[bytes]) -> set[bytes]:
     """Those paths that are no patches, in folders that list none: `src/dispatch/loop.c`."""
-    others = [path for path in paths if not PATCH.search(path)]
+    others = [path for path in paths if not path.endswith(PATCH)]
     folders = sorted({folder_of(path) for path in others})
     names = [b":" + folder + end for folder in folders for end in (b"/series", b"/.patches")]
     held = dict(zip(names, git.blobs(names), strict=True))
@@ -103,23 +114,22 @@ def folder_of(path: bytes) -> bytes:
 
 def look_at_folder(git: QuickGit, folder: bytes, changed: dict[bytes, tuple[bytes, bytes]], base: set[bytes]) -> None:
     """Look at the patches of one series that changed."""
-    [series] = git.blobs([b":" + folder + b"/series"])
-    need(series is not None)
+    ids = [oid for pair in changed.values() for oid in pair]
+    series, *texts = git.blobs([b":" + folder + b"/series", *ids])
+    need(series is not None and None not in texts)
     entries = [line.split() for line in (series or b"").split(b"\n") if line.split() and line[:1] != b"#"]
     need(all(len(words) == 1 or words[1:] == [b"-p1"] or words[1][:1] == b"#" for words in entries))
     order = [folder + b"/" + words[0] for words in entries]
     need(len(set(order)) == len(order) and set(changed) <= set(order) | {folder + b"/README"})
-    ids = [oid for pair in changed.values() for oid in pair]
-    texts = git.blobs([*ids, *(b":" + path for path in order)])
-    need(None not in texts)
     known = [text or b"" for text in texts]
-    current = dict(zip(order, known[len(ids) :], strict=True))
     pairs = [(read(known[2 * at]), read(known[2 * at + 1])) for at in range(len(changed))]
     touched = sorted({path for pair in pairs for files in pair for path in files})
     need(base.isdisjoint(touched) and touched)
-    contents = git.blobs([b":" + path for path in touched])
+    contents = git.blobs([b":" + path for path in (*order, *touched)])
     need(None not in contents)
-    release = {path: b"\n" + (text or b"") for path, text in zip(touched, contents, strict=True)}
+    held = [content or b"" for content in contents]
+    current = dict(zip(order, held, strict=False))
+    release = {path: b"\n" + text for path, text in zip(touched, held[len(order) :], strict=True)}
     tails = [path.rpartition(b"/")[2] for path in touched]
     stack = [path for path in order if path in changed or any(tail in current[path] for tail in tails)]
     alone = len(stack) == len(changed) == 1
@@ -140,8 +150,9 @@ def check_stack(git: QuickGit, texts: list[bytes], touched: list[bytes]) -> None
 
 def read(text: bytes) -> Files:
     """The hunks of a patch, by file; names lose their first part."""
-    need(not UNUSUAL.search(text) and b"\r" not in text and b"<<<<<<<" not in text and b">>>>>>>" not in text)
+    need(b"\r" not in text and b"<<<<<<<" not in text and b">>>>>>>" not in text)
     lines, files = text.split(b"\n"), Files()
+    need(not any(line.startswith(UNUSUAL) for line in lines))
     at = 0
     while at < len(lines):
         if lines[at].startswith(b"--- ") and lines[at + 1].startswith(b"+++ ") and lines[at + 2].startswith(b"@@ -"):
@@ -151,15 +162,24 @@ def read(text: bytes) -> Files:
             need(name and name not in files)
             files[name] = []
             at += 2
-            while at < len(lines) and (match := HEADER.match(lines[at])):
-                stop = hunk_end(lines, at + 1, int(match[2] or 1), int(match[4] or 1))
-                files[name].append(hunk_of(int(match[1]), lines[at + 1 : stop]))
+            while at < len(lines) and lines[at].startswith(b"@@ -"):
+                start, old, new = numbers(lines[at])
+                stop = hunk_end(lines, at + 1, old, new)
+                files[name].append(hunk_of(start, lines[at + 1 : stop]))
                 at = stop
         else:
             need(not lines[at].startswith(b"@@ -"))
             at += 1
     need(files)
     return files
+
+
+def numbers(header: bytes) -> tuple[int, int, int]:
+    """Of `@@ -start,old +…,new @@`: the first line of the old side, and how many lines both have."""
+    words = header.split(b" ", 4)
+    need(len(words) > 3 and words[1][:1] == b"-" and words[2][:1] == b"+" and words[3] == b"@@")
+    start, _, old = words[1][1:].partition(b",")
+    return int(start), int(old or 1), int(words[2].partition(b",")[2] or 1)
 
 
 def hunk_end(lines: list[bytes], at: int, old: int, new: int) -> int:
