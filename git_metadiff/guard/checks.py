@@ -14,7 +14,7 @@ from git_metadiff.errors import MetadiffError
 from git_metadiff.git import Git, Scratch
 from git_metadiff.guard.accept import accept, read_trailers
 from git_metadiff.guard.commits import compare_texts, lies_in, range_texts, tree_text
-from git_metadiff.guard.findings import BLOCK, Finding, Report, order_of
+from git_metadiff.guard.findings import Finding, Report, order_of
 from git_metadiff.guard.folders import LIKELY, LISTINGS, PLAIN, folders_of
 from git_metadiff.guard.patchfiles import Outcome, Task, compare_folder
 from git_metadiff.guard.repository import State, attempted, rebased_range
@@ -234,11 +234,6 @@ def report(kind: str, title: str, outcome: Outcome, values: Sequence[str]) -> Re
 def short(name: str) -> str:
     """A commit's id, abbreviated."""
     return name[:12]
-
-
-def refused(found: Report) -> tuple[Finding, ...]:
-    """What stops the commit."""
-    return tuple(one for one in found.findings if one.level == BLOCK and one.accepted is None)
 
 
 def check_applied(guard: Guard) -> Report:

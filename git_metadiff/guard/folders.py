@@ -28,7 +28,6 @@ class Held:
 
     texts: tuple[PatchText, ...] = ()  # in the order of the series
     missing: tuple[str, ...] = ()  # named by the series, and not there
-    listed: bool = True  # has a series
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -73,7 +72,7 @@ def read_held(git: Git, tree: str, path: str) -> Held:
         names = [name for name in folder.names() if PATCH_NAME.fullmatch(name)]
         contents = folder.read(names)
         texts = [PatchText(name, plain(data, name)) for name, data in zip(names, contents, strict=True) if data]
-        return Held(tuple(texts), listed=False)
+        return Held(tuple(texts))
     entries = [words for _, words in series_lines(plain(series or electron or b"", path))]
     texts, missing = [], []
     for words, content in zip(entries, folder.read([words[0] for words in entries]), strict=True):

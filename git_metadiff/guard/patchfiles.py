@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from git_metadiff.apply import PatchText
@@ -85,8 +85,7 @@ def compare_folder(task: Task) -> Outcome:
         outcome.take(compare_patches(task, before, after, found, bad))
     except MetadiffError as error:
         level = task.given.level("unchecked")
-        text = f"{error.message}"
-        outcome.findings.append(Finding("unchecked", level, task.folder, text=text, folder=task.folder))
+        outcome.findings.append(Finding("unchecked", level, task.folder, text=error.message, folder=task.folder))
     return outcome
 
 
@@ -255,16 +254,14 @@ def unapplied(task: Task, matched: Matched, found: Differences, names: Collectio
     It blocks only what this commit did: the patch is in it, its base is not, and nothing before it fails in that file.
     """
     order = [patch.name for patch in matched.new_patches]
-    failing: Mapping[bytes, str] = {}
-    first: dict[bytes, str] = {}
+    first: dict[bytes, str] = {}  # the first patch that fails, by file
     for name, path in sorted(matched.new_rejected, key=lambda one: order.index(one[0])):
         first.setdefault(path, name)
-    failing = first
     for (name, path), text in matched.new_rejected.items():
         if name not in names:
             continue
         mine = name in found.changed | found.added and not matched.base_moved
         held_before = name in found.added or not any(name == one for one, _ in matched.old_rejected)
-        loud = mine and failing[path] == name and held_before
+        loud = mine and first[path] == name and held_before
         level = task.given.level("unapplied", BLOCK if loud else SPEAK)
         yield Finding("unapplied", level, name, path, text=text, folder=task.folder)

@@ -7,9 +7,6 @@ from pathlib import Path
 
 from git_metadiff.git.process import Git
 
-#: Operations that change no commit of a patchset.
-IDLE = ("", "bisect")
-
 
 @dataclass(frozen=True, slots=True)
 class State:

@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STEP = 4  # arguments of two neighbours in a chain
 Done = subprocess.CompletedProcess[bytes]
 MOST_PATCHES = 10  # of one clean rebase
-IN_ONE = 5  # losses planted in one rebase
+IN_ONE = 8  # losses planted in one rebase
 
 
 @dataclass(slots=True)
