@@ -14,11 +14,12 @@ from typing import Any
 from git_metadiff import __version__, history
 from git_metadiff.chain import cut_chain, join_chains
 from git_metadiff.codec import encode
+from git_metadiff.collection import no_collection
 from git_metadiff.errors import MetadiffError
 from git_metadiff.git import FastImport, Git, Scratch, check_git_version
 from git_metadiff.inputs import Inputs, Rules, Saved, Verified, asks, key_of, orders_of, pack_inputs, tags_digest
 from git_metadiff.model import Comparison, Patchset, Release, Transition
-from git_metadiff.segment import Part, Progress, no_collection, run_part
+from git_metadiff.segment import Part, Progress, run_part
 from git_metadiff.sources import PatchsetSource, ReleaseSource, find_patchset, find_release, import_release
 from git_metadiff.sources.patchset import check_counts, check_further
 from git_metadiff.store import Store, check_name, open_git, refs_of

@@ -6,9 +6,7 @@ parts nor the number of processes shows in it. A patchset at which two parts mee
 
 from __future__ import annotations
 
-import contextlib
-import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from git_metadiff.ancestry import find_claims
 from git_metadiff.apply import Applied, Applier
 from git_metadiff.causes import find_causes, questions_of
 from git_metadiff.certificate import accounted, disagreements, replay
+from git_metadiff.collection import no_collection
 from git_metadiff.collide import find_collisions
 from git_metadiff.correspond import Correspondence, correspond
 from git_metadiff.correspond.classify import Upstream
@@ -153,18 +152,6 @@ def run_part(
             put_away(job, at)
         put_away(job, last)
         return job.part
-
-
-@contextlib.contextmanager
-def no_collection() -> Iterator[None]:
-    """Hold Python's search for reference cycles: a comparison makes a million objects and no cycle worth finding."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 def list_files(job: Job, at: int) -> None:

@@ -187,3 +187,15 @@ def make_story(path: Path) -> Repository:
         shutil.copytree(ROOT / "fixtures" / "xen-boot-crash" / tag.replace("v", "upstream-"), path, dirs_exist_ok=True)
         repository.commit({}, tag, tag=tag)
     return repository
+
+
+def make_compared_story(path: Path) -> Repository:
+    """The repository of `make_story` with the comparison of the fixture's two patches stored; made once."""
+    from git_metadiff.compare import compare
+
+    if path.exists():
+        return Repository(path)
+    repository = make_story(path)
+    patchsets = [str(ROOT / "fixtures" / "xen-boot-crash" / name) for name in ("p1.patch", "p2.patch")]
+    compare(path / ".git", ["v4.2.7", "v4.3.3"], patchsets, environ=os.environ, cwd=path)
+    return repository

@@ -23,7 +23,7 @@ from git_metadiff.render.bisect import suspects, suspects_document
 from git_metadiff.render.view import View
 from git_metadiff.store import open_store
 from git_metadiff.trace import canonical, parse_trace
-from tests.conftest import ROOT, Metadiff, Repository, make_story
+from tests.conftest import ROOT, Metadiff, Repository, make_compared_story
 
 STORY = ROOT / "fixtures" / "xen-boot-crash"
 TRACE = STORY / "trace.txt"
@@ -42,12 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def story(made: Path) -> Repository:
     """A repository with both releases as tags, and their comparison stored."""
-    if made.exists():
-        return Repository(made)
-    repository = make_story(made)
-    patchsets = [str(STORY / name) for name in ("p1.patch", "p2.patch")]
-    compare(made / ".git", ["v4.2.7", "v4.3.3"], patchsets, environ=os.environ, cwd=made)
-    return repository
+    return make_compared_story(made)
 
 
 @pytest.fixture(scope="module")

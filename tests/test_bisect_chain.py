@@ -18,12 +18,11 @@ from git_metadiff.bisect.making import forced_tree, make_chain, scores_of
 from git_metadiff.bisect.needs import Need
 from git_metadiff.bisect.order import connect
 from git_metadiff.bisect.weave import write_trees
-from git_metadiff.compare import compare
 from git_metadiff.errors import MetadiffError, UsageError
 from git_metadiff.git import Git, Scratch
 from git_metadiff.model import Comparison
 from git_metadiff.store import open_store
-from tests.conftest import ROOT, Metadiff, Repository, make_story
+from tests.conftest import ROOT, Metadiff, Repository, make_compared_story
 
 STORY = ROOT / "fixtures" / "xen-boot-crash"
 Files = Mapping[str, str | bytes | None]
@@ -289,12 +288,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def story(made: Path) -> Repository:
     """A repository with both releases as tags, and their comparison stored."""
-    if made.exists():
-        return Repository(made)
-    repository = make_story(made)
-    patchsets = [str(STORY / name) for name in ("p1.patch", "p2.patch")]
-    compare(made / ".git", ["v4.2.7", "v4.3.3"], patchsets, environ=os.environ, cwd=made)
-    return repository
+    return make_compared_story(made)
 
 
 @pytest.fixture

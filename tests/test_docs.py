@@ -15,7 +15,7 @@ from git_metadiff import errors
 from git_metadiff.cli import pages
 from git_metadiff.cli.colors import DEFAULTS
 from git_metadiff.cli.help import completions, short_help
-from git_metadiff.cli.options import COMMANDS, LATER, OPTIONS, USAGE, Option, spelled
+from git_metadiff.cli.options import COMMANDS, OPTIONS, USAGE, Option, spelled
 from git_metadiff.model import FATES, ORIGINS
 from tests.conftest import OPEN_TO_WRITE, REAL_HOME, ROOT
 
@@ -41,10 +41,6 @@ def test_nothing_else_is_documented_as_an_option() -> None:
 def test_every_command_is_documented(command: str) -> None:
     assert re.search(rf"^\.BI? {command}\b", PLAIN_PAGE, re.MULTILINE)
     assert re.search(rf"^ +{command} ", short_help(), re.MULTILINE)
-
-
-def test_commands_to_come_are_not_promised() -> None:
-    assert [name for name in LATER if f"metadiff {name}" in PLAIN_PAGE + short_help()] == []
 
 
 def test_usage_is_the_same_everywhere() -> None:

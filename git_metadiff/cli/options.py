@@ -29,9 +29,6 @@ COMMANDS = {
     FORGET: "remove a stored comparison",
 }
 
-#: Named in the design, not here yet: a clear answer instead of "unknown revision".
-LATER: tuple[str, ...] = ()
-
 #: Answered before anything else is looked at; the last one is git's question for its completion.
 INFORMATION = ("-h", "--help", "--version", "--git-completion-helper")
 

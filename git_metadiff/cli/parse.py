@@ -18,7 +18,6 @@ from git_metadiff.cli.options import (
     FLAG,
     GUARD,
     INFORMATION,
-    LATER,
     LIMITED,
     LINEAGE,
     MAIN,
@@ -124,11 +123,6 @@ class Scan:
             self.take_option(argument)
         elif not self.words and not self.lists and self.command == MAIN and argument in COMMANDS:
             self.command = argument
-        elif not self.words and not self.lists and self.command == MAIN and argument in LATER:
-            raise UsageError(
-                f"'{argument}' is not available in this version",
-                f"for a release of that name write ./{argument} (a path) or heads/{argument} (a branch)",
-            )
         else:
             self.words.append(argument)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gc
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from git_metadiff.cli.options import BISECT, FORGET, GRAPH, GUARD, INFORMATION, LINEAGE, LIST, MAIN, PORT, SHOW, VERIFY
 from git_metadiff.cli.output import OutputClosed, write_all
 from git_metadiff.cli.parse import Invocation, parse
+from git_metadiff.collection import no_collection
 from git_metadiff.errors import EXIT_FATAL, EXIT_INTERRUPTED, EXIT_OK, EXIT_PIPE, MetadiffError
 
 STOPPED = "a comparison is stored whole or not at all: run the command again"
@@ -95,18 +95,6 @@ def command_for(name: str) -> Command:
     module, function = HOMES[name]
     command: Command = getattr(import_module(f"git_metadiff.cli.{module}"), function)
     return command
-
-
-@contextlib.contextmanager
-def no_collection() -> Iterator[None]:
-    """Hold Python's search for reference cycles: a comparison is a million objects and no cycle worth finding."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 def catch_termination() -> None:
