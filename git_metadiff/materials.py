@@ -9,18 +9,19 @@ from collections.abc import Iterator, Sequence
 from git_metadiff.apply import FileTrace
 from git_metadiff.git import CatFile, Scratch
 from git_metadiff.interdiff import Interdiff
-from git_metadiff.linemap import LineMap, Tree, diff_blocks, find_renames
+from git_metadiff.linemap import LineMap, Tree, diff_blocks
 from git_metadiff.lines import LineCache
 from git_metadiff.model import InterdiffHunk, Range
 from git_metadiff.ownership import OwnedRun
 from git_metadiff.port import Port, Trees, is_text
+from git_metadiff.renames import true_renames
 
 #: The mode of a submodule: its id names a commit elsewhere, and no text.
 SUBMODULE = "160000"
 
 
 def base_names(
-    scratch: Scratch, trees: Trees, ported: Port, traces: list[FileTrace], added: Tree
+    scratch: Scratch, lines: LineCache, trees: Trees, ported: Port, traces: list[FileTrace], added: Tree
 ) -> dict[bytes, bytes]:
     """The names in U1 of files of U2 that either patchset touches, where they differ or matter."""
     found = {
@@ -34,7 +35,7 @@ def base_names(
         if unknown
         else {}
     )
-    found.update({new: old for old, new in find_renames(scratch, gone, unknown, "bases").items()})
+    found.update({new: old for old, new in true_renames(scratch, lines, gone, unknown, "bases").items()})
     for trace in traces:
         if trace.base is not None and trace.base in trees.u1:
             found.setdefault(trace.base, trace.base)

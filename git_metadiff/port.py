@@ -15,9 +15,10 @@ from git_metadiff.apply import FileTrace
 from git_metadiff.bare import bare, find_bare
 from git_metadiff.git import FastImport, Scratch, delete, modify
 from git_metadiff.hunks import NO_NEWLINE
-from git_metadiff.linemap import IDENTITY, Block, LineMap, Tree, diff_many, find_renames, words_in
+from git_metadiff.linemap import IDENTITY, Block, LineMap, Tree, diff_many, words_in
 from git_metadiff.lines import LineCache, blob_id, join_lines
 from git_metadiff.model import Range
+from git_metadiff.renames import true_renames
 
 CONTEXT = 3
 #: So many letters and digits make a text that is not there twice by chance.
@@ -94,8 +95,8 @@ def port(scratch: Scratch, lines: LineCache, writer: FastImport, trees: Trees, w
     `written` names blobs that are stored already, by id: it saves writing them again and decides nothing.
     """
     touched = {path for path in trees.u1.keys() | trees.d1.keys() if trees.u1.get(path) != trees.d1.get(path)}
-    renames = upstream_renames(scratch, trees.u1, trees.u2, {path for path in touched if path in trees.u1})
-    files = pair_files(scratch, trees, touched, renames)
+    renames = upstream_renames(scratch, lines, trees.u1, trees.u2, {path for path in touched if path in trees.u1})
+    files = pair_files(scratch, lines, trees, touched, renames)
     result = Port({}, dict(trees.u2), [], renames)
     merging = []
     for file in files:
@@ -108,18 +109,20 @@ def port(scratch: Scratch, lines: LineCache, writer: FastImport, trees: Trees, w
     return result
 
 
-def upstream_renames(scratch: Scratch, u1: Tree, u2: Tree, touched: set[bytes]) -> dict[bytes, bytes]:
+def upstream_renames(scratch: Scratch, lines: LineCache, u1: Tree, u2: Tree, touched: set[bytes]) -> dict[bytes, bytes]:
     """Upstream's renames of the files `touched`; asked with only those, for git's detection is quadratic."""
     gone = {path: u1[path] for path in sorted(touched) if path not in u2 and u1[path][0] != "160000"}
     come = {path: entry for path, entry in u2.items() if path not in u1 and entry[0] != "160000"} if gone else {}
-    return find_renames(scratch, gone, come, "upstream")
+    return true_renames(scratch, lines, gone, come, "upstream")
 
 
-def pair_files(scratch: Scratch, trees: Trees, touched: set[bytes], renames: dict[bytes, bytes]) -> list[PortedFile]:
+def pair_files(
+    scratch: Scratch, lines: LineCache, trees: Trees, touched: set[bytes], renames: dict[bytes, bytes]
+) -> list[PortedFile]:
     """The files of p1 with their names in U1, D1 and U2."""
     gone = {path: trees.u1[path] for path in sorted(touched) if path not in trees.d1}
     come = {path: trees.d1[path] for path in sorted(touched) if path not in trees.u1}
-    own = find_renames(scratch, gone, come, "downstream")
+    own = true_renames(scratch, lines, gone, come, "downstream")
     moved_to = set(own.values())
     files = []
     for path in sorted(touched):

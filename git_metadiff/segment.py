@@ -289,7 +289,7 @@ def judge(job: Job, at: int, ported: Ported, interdiff: Interdiff) -> None:
     """Find what corresponds to what, prove it, and keep the result."""
     old, new, trees, downstream = job.applied[at], job.applied[at + 1], ported.trees, job.trees[at + 1]
     added = {path: entry for path, entry in trees.u2.items() if path not in trees.u1}
-    sources = base_names(job.scratch, trees, ported.port, new.traces, added)
+    sources = base_names(job.scratch, ported.lines, trees, ported.port, new.traces, added)
     maps = line_maps(job.scratch, trees, ported.port, sources)
     sides = gather(old, new, ported.port, interdiff, maps)
     sides.sources.update(sources)

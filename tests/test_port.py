@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from git_metadiff.git import EPOCH, CatFile, FastImport, Git, Scratch, modify
-from git_metadiff.linemap import Block, LineMap, list_tree
+from git_metadiff.linemap import Block, LineMap, find_renames, list_tree
 from git_metadiff.lines import LineCache, join_lines, split_lines
 from git_metadiff.port import NetChange, Placer, Port, Trees, port
+from git_metadiff.renames import true_renames
+from tests.conftest import Repository
 
 Files = Mapping[str, bytes]
 WORDS = [b"alpha();", b"beta(x);", b"if (gamma)", b"\treturn delta;", b"}", b"", b"int epsilon;", b"zeta = 0;"]
@@ -176,3 +178,28 @@ def test_a_file_that_became_a_submodule(user: Git) -> None:
     assert (result.files[b"f"].whole, result.files[b"f"].reason) == ("unplaced", "file-changed")
     assert result.tree == trees.u2 and result.lines == []
     assert turned.tree == trees.d1
+
+
+LICENCE = [f"   word {number} of a licence that every file of the project begins with" for number in range(12)]
+
+
+def licensed(*body: str) -> str:
+    """A short file behind the licence."""
+    return "\n".join(["/* A file.", *LICENCE, "*/", *body, ""])
+
+
+def test_files_that_share_a_licence_are_no_rename(repository: Repository) -> None:
+    old = [f"int fork_{number} (void);" for number in range(6)]
+    repository.commit({"gone.c": licensed(*old), "dir/kept.c": licensed(*old), "x": "x\n"}, tag="v1")
+    other = [f"double round_{number};" for number in range(6)]
+    moved = {"dir/kept.c": None, "dir/named_anew.c": licensed(*old, "int more;")}
+    repository.commit({"gone.c": None, "fresh.c": licensed(*other), **moved}, tag="v2")
+    git = Git(repository.path / ".git", os.environ)
+    before, after = list_tree(git, git.resolve("v1", "tree") or ""), list_tree(git, git.resolve("v2", "tree") or "")
+    gone = {path: entry for path, entry in before.items() if path not in after}
+    come = {path: entry for path, entry in after.items() if path not in before}
+    with CatFile(git) as objects:
+        assert find_renames(git, gone, {b"fresh.c": come[b"fresh.c"]}, "all") == {b"gone.c": b"fresh.c"}
+        lines = LineCache(objects, {})
+        assert true_renames(git, lines, gone, {b"fresh.c": come[b"fresh.c"]}, "true") == {}
+        assert set(true_renames(git, lines, gone, come, "true").values()) == {b"dir/named_anew.c"}

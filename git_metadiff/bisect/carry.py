@@ -84,7 +84,7 @@ class Carrier:
         self._known = whole.keys()
         self._u1: Tree = {path: whole[path] for path in sorted(self.touched) if path in whole}
         self._d1: Tree = {path: patched[path] for path in sorted(self.touched) if path in patched}
-        self._pairs = pair_files(scratch, Trees(self._u1, {}, self._d1), self.touched, {})
+        self._pairs = pair_files(scratch, self._lines, Trees(self._u1, {}, self._d1), self.touched, {})
         self._maps: dict[tuple[str, str], list[Block] | None] = {}
         self._merged: dict[Contents, Merged] = {}
         self._renames: tuple[Tree, dict[bytes, bytes]] = ({}, {})
@@ -139,7 +139,8 @@ class Carrier:
         come: Tree = {path: entry for path, entry in trees.u2.items() if path not in trees.u1}
         state = gone | come
         if self._renames[0] != state:
-            self._renames = state, upstream_renames(self._scratch, trees.u1, trees.u2, self.touched & trees.u1.keys())
+            touched = self.touched & trees.u1.keys()
+            self._renames = state, upstream_renames(self._scratch, self._lines, trees.u1, trees.u2, touched)
         return self._renames[1]
 
     def _merge(self, keys: Iterable[Contents]) -> None:
