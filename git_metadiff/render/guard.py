@@ -72,7 +72,8 @@ def title(report: Report, blocking: Sequence[Finding], others: Sequence[Finding]
 def head_line(one: Finding, *, with_id: bool) -> str:
     """The line that names a finding."""
     number = f", {count(one.count, 'hunk')}" if one.count > 1 else ""
-    where = "" if one.path == os.fsencode(f"{one.folder}/{one.patch}") else f"  {place(one)}"
+    own = one.path in (b"", os.fsencode(f"{one.folder}/{one.patch}"))  # nothing beyond the patch itself
+    where = "" if own else f"  {place(one)}"
     accepted = f"  (meant: {shown(one.accepted)})" if one.accepted is not None else ""
     name = f"  [{one.hunk[:SHORT]}]" if with_id and one.hunk else ""
     said = f": {shown(one.text)}" if one.verdict in ("removed", "missing", "unapplied", "unchecked", "absorbed") else ""
