@@ -54,7 +54,7 @@ def text_report(report: Report, *, verbose: bool = False, refused: str = "") -> 
             lines.append(f"      {shown(one.text)}")
     if len(lines) > room and not verbose:
         left = len(lines) - room + 1
-        lines = [*lines[: room - 1], f"  ... and {left} more; 'git metadiff guard -v' names them"]
+        lines = [*lines[: room - 1], f"  ... and {left} more; -v names them"]
     yield from lines
     if blocking:
         name = next((one.hunk[:SHORT] for one in blocking if one.hunk), blocking[0].patch)
