@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from git_metadiff.bisect.chain import Chain, End, write_chain
 from git_metadiff.bisect.chained import ChainSource, plan_of
-from git_metadiff.bisect.complaints import first_error, missing, signature
+from git_metadiff.bisect.complaints import doubled, first_error, missing, signature
 from git_metadiff.bisect.drive import Driver, Stand
 from git_metadiff.bisect.edits import take_apart
 from git_metadiff.bisect.fuse import defined_in, fused
@@ -407,6 +407,27 @@ def test_a_name_that_a_build_missed_joins_the_steps_that_use_and_define_it(bare:
 def test_steps_that_do_not_explain_the_failure_stay_apart(bare: Bare, at: int, name: str, within: list[int]) -> None:
     names = [name]
     assert fused(bare.source, plan_of(bare.source.chain), at, names, within) is None
+
+
+def test_a_name_that_is_there_twice_joins_both_halves_of_its_move(repository: Repository) -> None:
+    lines = "".join(f"line {at}\n" for at in range(20))
+    start = repository.commit({"a": f"INSERT\n{lines}", "b": "b\n"})
+    repository.commit({"a": f"{lines}INSERT\n", "b": "B\n"})
+    trees = [repository.git("rev-parse", f"{one}^{{tree}}") for one in (start, "HEAD")]
+    user = Git(repository.path / ".git", os.environ)
+    with Scratch(user, os.environ) as scratch:
+        axis = take_apart(scratch, *trees)
+        order = sorted(range(len(axis.edits)), key=lambda at: -axis.edits[at].old_start)
+        groups = [Group(at, axis.edits[one].path, frozenset({one}), 1.0) for at, one in enumerate(order)]
+        chain = write_chain(scratch, "upstream", End("D1", trees[0], start), [axis], groups)
+        scratch.publish({"refs/metadiff/bare/bisect/upstream/last": (chain.points[-1].commit, None)})
+    comparison: Any = type("Named", (), {"name": "bare"})
+    source = ChainSource(chain, comparison, user)
+    names = doubled(b'a:21: unknown option "INSERT"\n')
+    joined = fused(source, source.plan, 0, names, range(3), is_move=True)
+    assert joined is not None and len(joined.steps) == 2 and joined.steps[0].title == b"a + a"
+    assert joined.made[1].tree == trees[1]
+    assert fused(source, source.plan, 0, names, range(3)) is None, "it is not missing"
 
 
 def test_a_definition_that_went_joins_the_step_that_takes_its_use_away(bare: Bare) -> None:

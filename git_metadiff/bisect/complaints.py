@@ -49,6 +49,17 @@ MISSING_FILE = (
     re.compile(rb"%s([\w./+-]+)%s file not found" % (OPEN, CLOSE)),
     re.compile(rb"No rule to make target %s([\w./+-]+)%s" % (OPEN, CLOSE)),
 )
+#: What says that a name is there twice, or where it must not be: it was moved, and only half of the move is in.
+DOUBLED = tuple(
+    re.compile(text % {b"o": OPEN, b"c": CLOSE, b"n": NAME})
+    for text in (
+        rb"redefinition of %(o)s%(n)s%(c)s",
+        rb"redeclaration of (?:enumerator )?%(o)s%(n)s%(c)s",
+        rb"duplicate member %(o)s%(n)s%(c)s",
+        rb"multiple definition of %(o)s%(n)s",
+        rb"unknown option %(o)s%(n)s%(c)s",
+    )
+)
 #: So many errors tell one failure from another.
 MOST = 20
 #: So long is an error, as it is kept.
@@ -84,6 +95,12 @@ def first_error(output: bytes) -> str:
     """The first error as it stands, for people; else the last line; empty if there is no output."""
     found = errors(output) or [line for line in lines_of(output) if line][-1:]
     return found[0].decode("utf-8", "replace")[:LONGEST] if found else ""
+
+
+def doubled(output: bytes) -> tuple[str, ...]:
+    """The names that a failed build found twice, in the order in which it said so."""
+    found = (one.decode("ascii") for line in lines_of(output) for form in DOUBLED for one in form.findall(line))
+    return tuple(dict.fromkeys(found))
 
 
 def missing(output: bytes) -> tuple[str, ...]:

@@ -78,8 +78,8 @@ class Driver:
         for step, point, (outcome, fresh) in zip(at, points, self.test(at, points), strict=True):
             self.watch(step, point, outcome)
             self._answer(step, point, outcome, fresh)
-            if outcome.missing and len(at) == 1:
-                self._fuse(step, outcome.missing)
+            if (outcome.missing or outcome.doubled) and len(at) == 1:
+                self._fuse(step, outcome)
 
     def _answer(self, at: int, point: Point, outcome: Outcome, fresh: bool) -> None:
         given = Given(
@@ -119,15 +119,17 @@ class Driver:
         self.results.keep(point.tree, outcome)
         return outcome, True
 
-    def _fuse(self, at: int, names: Sequence[str]) -> None:
-        """Join the steps that the missing names tie together, if they are known."""
+    def _fuse(self, at: int, outcome: Outcome) -> None:
+        """Join the steps that the names in an error tie together, if they are known."""
         source = self.session.source if self.session.plan.kind == "chain" else None
         if not isinstance(source, ChainSource):
             return
         within = list(members(suspects(self.session.order, self.session.known())))
-        plan = fused(source, self.session.plan, at, names, within) if len(within) > 1 else None
-        if plan is not None:
-            self.session.fuse(plan)
+        for names, is_move in ((outcome.missing, False), (outcome.doubled, True)):
+            plan = fused(source, self.session.plan, at, names, within, is_move=is_move) if len(within) > 1 else None
+            if plan is not None:
+                self.session.fuse(plan)
+                return
 
 
 def ending_of(session: Session, verdict: Verdict) -> Ending:

@@ -1,8 +1,9 @@
 """Steps of a chain that turn out to belong together: what a failed build misses says which.
 
 A build that misses a name at a point fails since one step that is in uses it, and another that is not in yet defines
-it; or since one that is in took the definition away, and another that is not in yet takes the use away. Both become one
-step, with all that the later one needs, and the points between them are put together anew. The ends stay as they are.
+it; or since one that is in took the definition away, and another that is not in yet takes the use away. A build that
+finds a name twice has one half of a move in, and not the other. Both become one step, with all that the later one
+needs, and the points between them are put together anew. The ends stay as they are.
 """
 
 from __future__ import annotations
@@ -26,16 +27,24 @@ DEFINITIONS = (
     re.compile(rb"^(\w+)\s*\([^;]*$"),
     re.compile(rb"^\s*(?:menu)?config\s+(\w+)"),
 )
+#: The steps before a point, and those behind it.
+Sides = tuple[Sequence[int], Sequence[int]]
 #: Words that stand before a name which they do not define: `return x;`, `goto out;`.
 NOT_TYPES = frozenset((b"return", b"goto", b"else", b"case", b"sizeof"))
 
 
-def fused(source: ChainSource, plan: Plan, at: int, names: Collection[str], within: Sequence[int]) -> Plan | None:
+def fused(
+    source: ChainSource, plan: Plan, at: int, names: Collection[str], within: Sequence[int], *, is_move: bool = False
+) -> Plan | None:
     """The plan in which the steps that the names at the point `at` tie together are one; None if there are none.
 
-    `within` are the steps that can be guilty still, a run of numbers; only they change their places.
+    `within` are the steps that can be guilty still, a run of numbers; only they change their places. With `is_move` the
+    names are there twice, else they are missing.
     """
-    joined = to_join(source, plan, at, frozenset(name.encode() for name in names), within)
+    words = frozenset(name.encode() for name in names)
+    sides = [one for one in within if one <= at], [one for one in within if one > at]
+    ends = moved(source, plan, sides, words) if is_move else missed(source, plan, sides, words)
+    joined = None if ends is None else to_join(source, plan, ends, within)
     if joined is None:
         return None
     first = min(joined)
@@ -45,18 +54,9 @@ def fused(source: ChainSource, plan: Plan, at: int, names: Collection[str], with
     return rewritten(source, plan, runs, first, within[-1])
 
 
-def to_join(
-    source: ChainSource, plan: Plan, at: int, words: frozenset[bytes], within: Sequence[int]
-) -> set[int] | None:
-    """The steps on both sides of a point that belong together, with those between them that the later one needs."""
-    early = [one for one in within if one <= at]
-    late = [one for one in within if one > at]
-    found = meeting(source, plan, (early, late), words, added=True) or meeting(
-        source, plan, (early, late), words, added=False
-    )
-    if found is None:
-        return None
-    first, second = found
+def to_join(source: ChainSource, plan: Plan, ends: tuple[int, int], within: Sequence[int]) -> set[int] | None:
+    """Two steps that belong together, with those between them that the later one needs."""
+    first, second = ends
     joined, pending = {first, second}, [second]
     while pending:
         needs = {need for group in plan.steps[pending.pop()].groups for need in source.chain.groups[group].needs}
@@ -69,8 +69,25 @@ def to_join(
     return joined if len(legs) == 1 else None
 
 
+def missed(source: ChainSource, plan: Plan, sides: Sides, words: frozenset[bytes]) -> tuple[int, int] | None:
+    """The steps on both sides of a point of which one defines and the other uses a name that is missing there."""
+    return meeting(source, plan, sides, words, added=True) or meeting(source, plan, sides, words, added=False)
+
+
+def moved(source: ChainSource, plan: Plan, sides: Sides, words: frozenset[bytes]) -> tuple[int, int] | None:
+    """The last early step that adds a line with a name, and the first late one that takes such a line away."""
+    early, late = sides
+    for word in sorted(words):
+        one = frozenset((word,))
+        first = [at for at in early if touches(source, plan.steps[at], one, define=False, added=True)]
+        second = [at for at in late if touches(source, plan.steps[at], one, define=False, added=False)]
+        if first and second:
+            return first[-1], second[0]
+    return None
+
+
 def meeting(
-    source: ChainSource, plan: Plan, sides: tuple[Sequence[int], Sequence[int]], words: frozenset[bytes], *, added: bool
+    source: ChainSource, plan: Plan, sides: Sides, words: frozenset[bytes], *, added: bool
 ) -> tuple[int, int] | None:
     """The last early step and the first late one of which one defines and the other uses a name."""
     early, late = sides

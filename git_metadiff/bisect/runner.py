@@ -15,10 +15,10 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from git_metadiff.bisect.complaints import first_error, missing, signature
+from git_metadiff.bisect.complaints import doubled, first_error, missing, signature
 from git_metadiff.bisect.job import Job, cannot_start
 from git_metadiff.bisect.search import Answer
 from git_metadiff.errors import EXIT_FATAL, MetadiffError
@@ -41,6 +41,7 @@ class Outcome:
     why: str  # in words
     signature: tuple[str, ...] = ()  # the errors of a tree that could not be tested
     missing: tuple[str, ...] = ()  # the names that its build missed
+    doubled: tuple[str, ...] = ()  # those that it found twice
     seconds: float = 0.0
     votes: int = 1  # how many runs of the test gave this answer
 
@@ -64,14 +65,7 @@ class Bench:
         begun = time.monotonic()
         self.log.write_bytes(b"")
         outcome = self._build(job) or self._test_often(job)
-        return Outcome(
-            outcome.answer,
-            outcome.why,
-            outcome.signature,
-            outcome.missing,
-            round(time.monotonic() - begun, 3),
-            outcome.votes,
-        )
+        return replace(outcome, seconds=round(time.monotonic() - begun, 3))
 
     def _build(self, job: Job) -> Outcome | None:
         """None if the build was fine."""
@@ -81,7 +75,8 @@ class Bench:
         if status == 0:
             return None
         check_status(status, "the build")
-        return Outcome("skip", f"the build failed: {first_error(output)}", signature(output), missing(output))
+        why = f"the build failed: {first_error(output)}"
+        return Outcome("skip", why, signature(output), missing(output), doubled(output))
 
     def _test_often(self, job: Job) -> Outcome:
         """Run the test until an answer came as often as is asked for; the searched failure needs no confirmation."""
@@ -98,7 +93,8 @@ class Bench:
         status, output = self._command(job.command or ("sh", "-c", job.test))
         check_status(status, "the test")
         if status == SKIPPED:
-            return Outcome("skip", "the test says that it cannot test this", signature(output), missing(output))
+            why = "the test says that it cannot test this"
+            return Outcome("skip", why, signature(output), missing(output), doubled(output))
         if job.expect and re.search(os.fsencode(job.expect), output):
             return Outcome("bad", "the expected failure")
         if status == 0:
