@@ -155,7 +155,8 @@ def outcomes(found: Corners) -> list[tuple[str, str]]:
     rows = []
     if found.upstream.tree == found.newer.tree:
         return [("U2 is D2", "the new patch changes nothing: search upstream's own history, with git bisect")]
-    rows.append(("U2 fails", f"upstream alone does it: git bisect between {older} and {newer}, without any patch"))
+    alone = f"upstream alone does it: git bisect between {older} and {newer}, without any patch"
+    rows.append(("U2 fails", alone if older != newer else f"{newer} fails by itself: neither patch is the cause"))
     if found.forced.tree == found.newer.tree:
         interaction = "an interaction of upstream with the patch, as downstream itself changed nothing (F is D2)"
         return [*rows, ("U2 works", f"{interaction}: --axis patchset, then upstream")]
