@@ -75,15 +75,23 @@ def missed(source: ChainSource, plan: Plan, sides: Sides, words: frozenset[bytes
 
 
 def moved(source: ChainSource, plan: Plan, sides: Sides, words: frozenset[bytes]) -> tuple[int, int] | None:
-    """The last early step that adds a line with a name, and the first late one that takes such a line away."""
+    """The last early step that adds a line with a name, and the first late one that takes such a line of that file
+    away: many files may have a line that moves."""
     early, late = sides
     for word in sorted(words):
         one = frozenset((word,))
-        first = [at for at in early if touches(source, plan.steps[at], one, define=False, added=True)]
-        second = [at for at in late if touches(source, plan.steps[at], one, define=False, added=False)]
-        if first and second:
-            return first[-1], second[0]
+        added = {at: places(source, plan.steps[at], one, added=True) for at in early}
+        removed = {at: places(source, plan.steps[at], one, added=False) for at in late}
+        for first in reversed(early):
+            for second in late:
+                if not added[first].isdisjoint(removed[second]):
+                    return first, second
     return None
+
+
+def places(source: ChainSource, step: Step, words: frozenset[bytes], *, added: bool) -> set[bytes]:
+    """The files in which a step adds (or removes) a line with one of these."""
+    return {edit.path for edit in edits_of(source, step) if speaks(edit, words, define=False, added=added)}
 
 
 def meeting(
