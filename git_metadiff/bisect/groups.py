@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from git_metadiff.bisect.cost import DEAR, cost_of, cost_of_file
@@ -104,12 +104,7 @@ def arrange(axis: Axis, units: Sequence[Unit], suspects: set[int]) -> list[_Draf
     needs = needs_of(axis, units)
     chosen = sorted(suspects | drawn_along(needs, suspects))
     number = {unit: at for at, unit in enumerate(chosen)}
-    mine = [Need(number[one.user], number[one.other], one.rank) for one in within(needs, number)]
-    mine += [
-        Need(number[one.other], number[one.user], one.rank)
-        for one in within(needs, number)
-        if one.user not in suspects and one.other in suspects
-    ]
+    mine = needs if len(chosen) == len(units) else [*renumbered(needs, number, suspects)]
     order, before = condense(
         connect(len(chosen), mine), lambda members: key_of(axis, [units[chosen[at]] for at in members])
     )
@@ -121,9 +116,14 @@ def arrange(axis: Axis, units: Sequence[Unit], suspects: set[int]) -> list[_Draf
     return [rest_of(rest), *drafts] if rest else drafts
 
 
-def within(needs: Iterable[Need], numbers: Mapping[int, int]) -> Iterator[Need]:
-    """The needs among some units."""
-    return (one for one in needs if one.user in numbers and one.other in numbers)
+def renumbered(needs: Iterable[Need], number: Mapping[int, int], suspects: Set[int]) -> Iterator[Need]:
+    """The needs among some units, by new numbers; what of the rest needs a suspect goes with it."""
+    for one in needs:
+        if one.user in number and one.other in number:
+            user, other = number[one.user], number[one.other]
+            yield Need(user, other, one.rank)
+            if one.user not in suspects and one.other in suspects:
+                yield Need(other, user, one.rank)
 
 
 def drawn_along(needs: Iterable[Need], suspects: set[int]) -> set[int]:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import NamedTuple
 
 from git_metadiff.bisect.edits import Axis
 from git_metadiff.bisect.names import defined_in, used_in, whole_names
@@ -32,8 +33,7 @@ SOFT = 4
 Scope = bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """`user` cannot be in without `other`."""
 
     user: int
