@@ -199,6 +199,8 @@ def draw(pair: Pair, chance: random.Random) -> Fault:
     while True:
         axis = chance.choice(AXES)
         chain = pair.chain(axis)
+        if not chain.groups:  # downstream itself changed nothing
+            continue
         group = chance.randrange(len(chain.groups))
         found = list(checks(pair, axis, group))
         if not found:
