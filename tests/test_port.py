@@ -199,7 +199,7 @@ def test_files_that_share_a_licence_are_no_rename(repository: Repository) -> Non
     gone = {path: entry for path, entry in before.items() if path not in after}
     come = {path: entry for path, entry in after.items() if path not in before}
     with CatFile(git) as objects:
-        assert find_renames(git, gone, {b"fresh.c": come[b"fresh.c"]}, "all") == {b"gone.c": b"fresh.c"}
+        assert set(find_renames(git, gone, {b"fresh.c": come[b"fresh.c"]}, "all").values()) == {b"fresh.c"}
         lines = LineCache(objects, {})
         assert true_renames(git, lines, gone, {b"fresh.c": come[b"fresh.c"]}, "true") == {}
         assert set(true_renames(git, lines, gone, come, "true").values()) == {b"dir/named_anew.c"}
