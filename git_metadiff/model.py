@@ -287,6 +287,8 @@ OUTCOMES = ("carried", "conflict", "absorbed", "orphaned", "ambiguous")
 CODE_GONE = ("no-context", "file-deleted", "superseded")
 #: The reason of a change that another one of its patchset makes up for: it has no effect on a release.
 NO_EFFECT = "no-effect"
+#: The reason of what p2 puts where upstream holds it already.
+APPLIED_TWICE = "applied-twice"
 
 
 def outcome(verdict: Verdict) -> str:

@@ -155,6 +155,28 @@ def test_absorbed_orphaned_and_applied_twice(run: Runner) -> None:
     assert any(edge.b.startswith("upstream:0:f.c:") and edge.kind == "absorbed" for edge in found.edges)
 
 
+def test_applied_twice_though_upstream_refined_it(run: Runner) -> None:
+    """What stands, and stands beside upstream's own form of it: kept, and said to be there twice."""
+    block = ["static struct notifier_block suspend = {", "\t.notifier_call = suspend_notifier_call_of_tracer", "};", ""]
+    refined = [line.replace("of_tracer", "of_tracer,") for line in block]
+    u2 = file_of(ONE, refined, TWO, THREE)
+    found = run(
+        {"f.c": BASE},
+        {"f.c": file_of(ONE, TWO, block, THREE)},
+        {"f.c": u2},
+        {"f.c": file_of(ONE, refined, TWO, block, THREE)},
+    )
+    assert fates(found) == origins(found) == [("kept", None, "applied-twice")]
+    other = [line.replace("suspend", "resume") for line in refined]
+    found = run(
+        {"f.c": BASE},
+        {"f.c": file_of(ONE, TWO, block, THREE)},
+        {"f.c": file_of(ONE, other, TWO, THREE)},
+        {"f.c": file_of(ONE, other, TWO, block, THREE)},
+    )
+    assert fates(found) == [("kept", None, None)]
+
+
 def test_new_on_upstreams_new_code(run: Runner) -> None:
     """A guard in a function that upstream added is caused by upstream; elsewhere it is the author's."""
     u2 = [*BASE, *function("four", "\tstep(value);", "\tstep(value);")]

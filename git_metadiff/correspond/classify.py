@@ -12,6 +12,7 @@ from git_metadiff.correspond.elsewhere import Others, find_moved_code
 from git_metadiff.correspond.exact import match_exact
 from git_metadiff.correspond.items import Item, Sides, map_of
 from git_metadiff.correspond.place import match_nearby, match_places, similarity
+from git_metadiff.correspond.refined import TWICE, is_held_twice
 from git_metadiff.correspond.rewritten import match_renamed, match_rewritten
 from git_metadiff.correspond.upstream import (
     Texts,
@@ -22,7 +23,7 @@ from git_metadiff.correspond.upstream import (
     stands_on_nothing,
     undoes_upstream,
 )
-from git_metadiff.model import PAIRED, WORST_FIRST, Change, Edge, Hunk, Unplaced, Verdict
+from git_metadiff.model import APPLIED_TWICE, PAIRED, WORST_FIRST, Change, Edge, Hunk, Unplaced, Verdict
 from git_metadiff.ownership import OwnedRun, own_displaced
 from git_metadiff.port import REASONS
 from git_metadiff.sections import Sections
@@ -112,8 +113,17 @@ def judge_pairs(
             verdict = judge(old, new, "exact" if evidence == "text" and alone else evidence, sides, upstream)
             if old in displaced and verdict.word in ("kept", "refreshed") and verdict.reason is None:
                 verdict = Verdict(verdict.word, None, "place", PLACE_WORDS)
-            found[old, new] = verdict
+            found[old, new] = told_twice(verdict, old, sides, upstream)
     return found
+
+
+def told_twice(verdict: Verdict, old: Item, sides: Sides, upstream: Upstream) -> Verdict:
+    """The verdict of a pair that stands, with the reason `applied-twice` if upstream has taken the change in too."""
+    known = map_of(sides, old.file)
+    if verdict.word not in ("kept", "refreshed") or verdict.reason is not None or not known.blocks:
+        return verdict
+    place = is_held_twice(old, upstream.texts("new", old.file), known)
+    return verdict if place is None else Verdict(verdict.word, None, APPLIED_TWICE, TWICE.format(place[0] + 1))
 
 
 def judge(old: Item, new: Item, evidence: str, sides: Sides, upstream: Upstream) -> Verdict:
@@ -249,7 +259,7 @@ def origin_alone(item: Item, sides: Sides, upstream: Upstream) -> Verdict:
     twin = applied_twice(item, sides)
     if twin is not None:
         return Verdict(
-            "new", "downstream", "applied-twice", f"the new release already holds the effect of {twin.hunk.id}"
+            "new", "downstream", APPLIED_TWICE, f"the new release already holds the effect of {twin.hunk.id}"
         )
     if undoes_upstream(item, sides, upstream.texts):
         return Verdict("new", "upstream", "reverts-upstream", "it puts back what upstream changed")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from git_metadiff.guard.findings import BLOCK, DEFAULTS, SILENT, SPEAK, Finding
 from git_metadiff.guard.matched import Matched
-from git_metadiff.model import Change, Hunk, Verdict, outcome
+from git_metadiff.model import APPLIED_TWICE, Change, Hunk, Verdict, outcome
 
 #: Fates of a change that lives on as it was.
 STANDING = ("kept", "refreshed")
@@ -194,7 +194,7 @@ def judge_new(found: Matched, given: Circumstances) -> list[Finding]:
         if given.new is not None and patch.name not in given.new:
             continue
         for change, verdict in zip(hunk.changes, found.origins[hunk.id], strict=True):
-            if verdict.reason == "applied-twice":
+            if verdict.reason == APPLIED_TWICE and verdict.word == "new":  # one that stands is not this commit's doing
                 piece, name = Piece(hunk, change, verdict), name_of(patch.name, patch.subject, given)
                 findings.append(say("applied-twice", given.level("applied-twice"), name, piece, found, given))
     return findings

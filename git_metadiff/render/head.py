@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from git_metadiff.model import FATES, ORIGINS, Change, Comparison, Hunk, Notice
+from git_metadiff.model import APPLIED_TWICE, FATES, ORIGINS, Change, Comparison, Hunk, Notice
 from git_metadiff.render.folding import Sweeps
 from git_metadiff.render.labels import with_text
 from git_metadiff.render.lookup import MISPLACED, Lookup, alias, lookups
@@ -159,6 +159,7 @@ def _who(lookup: Lookup, sides: Sides, view: View) -> Iterator[bytes]:
 def _lost(lookup: Lookup, sides: Sides, view: View, most: int | None) -> Iterator[bytes]:
     """What may have gone wrong: misplaced first, each dropped change by name, then what is only to be looked at."""
     yield from named(MISPLACED, list(_misplaced(lookup, sides)), None, view, "warn")
+    yield from named("applied twice", list(_twice(lookup, sides)), None, view, "warn")
     yield from named("dropped", list(_changes_of(lookup, sides[0], "dropped")), None, view, "warn")
     ambiguous = [*_changes_of(lookup, sides[0], "ambiguous"), *_changes_of(lookup, sides[1], "ambiguous")]
     yield from named("ambiguous", ambiguous, most, view, "warn")
@@ -212,6 +213,14 @@ def _misplaced(lookup: Lookup, sides: Sides) -> Iterator[Item]:
         arrow = "->" if hunk.id in lookup.olds else "<-"
         there = "".join(f"  {arrow}  {lookup.place(partner)}" for partner in partners[:1])
         yield Item(f"{lookup.place(hunk, at)}{there}   {hunk.id}", verdicts[at].text, lookup.patch_name(hunk))
+
+
+def _twice(lookup: Lookup, sides: Sides) -> Iterator[Item]:
+    for hunk in sides[1]:
+        for at, verdict in enumerate(lookup.changes[hunk.id]):
+            if verdict.reason == APPLIED_TWICE:
+                said = first_line(hunk.changes[at])
+                yield Item(f"{lookup.place(hunk, at)}   {hunk.id}", verdict.text, lookup.patch_name(hunk), said)
 
 
 def _changes_of(lookup: Lookup, hunks: Iterable[Hunk], word: str) -> Iterator[Item]:

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from git_metadiff.model import WORST_FIRST, Comparison, Hunk, Patch, PatchEdge
+from git_metadiff.model import APPLIED_TWICE, WORST_FIRST, Comparison, Hunk, Patch, PatchEdge
 from git_metadiff.render.head import certificate
 from git_metadiff.render.labels import SLOTS, WARNED
 from git_metadiff.render.lookup import MISPLACED, Lookup, lookups
@@ -17,7 +17,6 @@ from git_metadiff.render.view import View
 
 #: From worst to best, a hunk in the wrong place right behind a lost one.
 WORST_WORDS = ("dropped", MISPLACED, *WORST_FIRST[1:])
-APPLIED_TWICE = "applied-twice"
 
 #: A patch without hunks.
 EMPTY = "empty"
