@@ -12,6 +12,7 @@ import pytest
 from git_metadiff.bisect.blame import weigh_commits
 from git_metadiff.bisect.candidates import Candidate, Piece, Side
 from git_metadiff.bisect.carry import diff_raw
+from git_metadiff.bisect.partner import make_partner_chain
 from git_metadiff.bisect.source import GOOD_END, Point
 from git_metadiff.bisect.suspicion import Suspect
 from git_metadiff.bisect.upstream import Carry
@@ -284,6 +285,27 @@ def test_it_works_where_names_are_longer_and_settings_odd(make_repository: Calla
     )
     carry = carry_of(repository, comparison)
     assert carry.points([len(carry.steps) - 1])[0].tree == comparison.transitions[-1].ported_tree
+
+
+def test_the_partner_of_a_new_hunk_is_searched_with_the_hunk_in(repository: Repository) -> None:
+    def patched(tag: str, *lines: int) -> bytes:
+        repository.git("checkout", "-q", "--detach", tag)
+        text = repository.git("show", f"{tag}:src/main.c") + "\n"
+        repository.commit({"src/main.c": with_lines(text, **{f"_{line}": f"mine {line}" for line in lines})})
+        return repository.diff(tag, "HEAD")
+
+    repository.commit(first_release(), tag="v1")
+    repository.commit({"src/main.c": with_lines(numbered("main"), _25="upstream's")}, tag="v2")
+    repository.write({"../p1.patch": patched("v1", 5), "../p2.patch": patched("v2", 5, 45)})
+    comparison = compare(
+        repository.path / ".git", ["v1", "v2"], ["../p1.patch", "../p2.patch"], environ=os.environ, cwd=repository.path
+    )
+    [new] = [hunk.id for hunk in comparison.patchsets[1].hunks if "mine 45" in str(hunk.body)]
+    git = open_store(repository.path / ".git", os.environ).git
+    chain = make_partner_chain(git, comparison, [new], lambda _path: True, {})
+    first = repository.git("show", f"{chain.points[0].commit}:src/main.c")
+    assert "mine 5" in first and "mine 45" in first and "upstream's" not in first
+    assert chain.points[-1].tree == comparison.patchsets[1].tree and len(chain.points) == 2
 
 
 def test_trees_that_are_the_same_differ_in_nothing(history: Repository) -> None:
