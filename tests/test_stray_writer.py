@@ -192,6 +192,18 @@ def test_copies_on_the_second_disk_have_the_same_bytes(walk: Walk) -> None:
         assert {at % PAGE for at in differing(copy, good)} <= STRAY
 
 
+def test_verify_finds_the_pages_and_offsets_in_the_copies(walk: Walk, metadiff: Metadiff, tmp_path: Path) -> None:
+    for name, copy in zip(("bad1", "bad2", "good"), walk.copies, strict=True):
+        (tmp_path / name).write_bytes(copy)
+    done = metadiff("verify", "bad1", "bad2", "--against", "good", "--json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, b"")
+    against = json.loads(done.stdout)["against"]
+    pages = changed(walk, "newer flap", "newer terminal")
+    assert [{page["index"] for page in copy["shown"]} for copy in against["copies"]] == [set(pages)] * 2
+    assert {one["offset"] for one in against["common_offsets"]} <= STRAY
+    assert against["common_offsets"][0] == {"offset": min(STRAY), "pages": 2 * len(pages)}
+
+
 def test_other_traffic_is_harmless_and_dropping_caches_makes_the_file_right(walk: Walk) -> None:
     before, after = walk.sums("newer web")
     assert before == after != sound(walk)
