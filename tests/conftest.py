@@ -184,7 +184,12 @@ def make_story(path: Path) -> Repository:
     repository = Repository(path)
     for tag in ("v4.3.3", "v4.2.7"):
         repository.git("rm", "-rqf", "--ignore-unmatch", ".")
-        shutil.copytree(ROOT / "fixtures" / "xen-boot-crash" / tag.replace("v", "upstream-"), path, dirs_exist_ok=True)
+        shutil.copytree(
+            ROOT / "fixtures" / "xen-boot-crash" / tag.replace("v", "upstream-"),
+            path,
+            dirs_exist_ok=True,
+            copy_function=shutil.copy,
+        )
         repository.commit({}, tag, tag=tag)
     return repository
 

@@ -652,7 +652,9 @@ def test_an_interrupt_in_the_middle_of_a_test_loses_nothing(
     slow = f"if test -e {tmp_path}/go; then {TEST}; else echo $$ >{mark}.new; mv {mark}.new {mark}; sleep 60; fi"
     words = ("bisect", "run", "--axis", "patchset", "--worktree", str(tmp_path / "tree"), "--test", slow)
     pipe = subprocess.PIPE
-    process = subprocess.Popen(["git", "metadiff", *words], cwd=project.path, stdout=pipe, stderr=pipe, process_group=0)
+    # The tests may run in the background, where a shell ignores interrupts.
+    command = ["env", "--default-signal=INT", "git", "metadiff", *words]
+    process = subprocess.Popen(command, cwd=project.path, stdout=pipe, stderr=pipe, process_group=0)
     limit = time.monotonic() + 60
     while not mark.exists() and process.poll() is None and time.monotonic() < limit:
         time.sleep(0.02)

@@ -83,13 +83,16 @@ def join_releases(repository: Repository) -> None:
 
 
 def bring(repository: Repository, new: Path, parts: tuple[str, ...]) -> None:
-    """Make parts of the work tree what they are in the newer release."""
+    """Make parts of the work tree what they are in the newer release.
+
+    The files get the time of now: with an old one, git takes a file of the same size and second for unchanged.
+    """
     for part in parts:
         old, fresh = repository.path / part, new / part
         if old.is_dir():
             shutil.rmtree(old)
         if fresh.is_dir():
-            shutil.copytree(fresh, old)
+            shutil.copytree(fresh, old, copy_function=shutil.copy)
         elif fresh.exists():
             shutil.copy(fresh, old)
 

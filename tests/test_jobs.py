@@ -26,9 +26,15 @@ PATCHSETS = ("p1.patch", "p2.patch", "p1.patch", "p2.patch", "p1.patch")
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """A repository with two releases and their patches."""
-    return make_pair(Repository(tmp_path_factory.mktemp("jobs") / "pair"))
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first test leaves the pair for all others."""
+    return tmp_path_factory.mktemp("jobs") / "pair"
+
+
+@pytest.fixture
+def pair(made: Path) -> Repository:
+    """A repository with two releases and their patches; nothing may change in it."""
+    return Repository(made) if made.exists() else make_pair(Repository(made))
 
 
 def compare_chain(repository: Repository, jobs: int, patchsets: tuple[str, ...] = PATCHSETS) -> str:
