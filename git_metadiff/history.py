@@ -12,21 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from git_metadiff.git import EPOCH, FastImport, modify
 from git_metadiff.model import Patch
 
 #: Refs of the scratch repository; only their commits leave it.
 WORK_REF = "refs/heads/work"
-
-
-@dataclass(frozen=True, slots=True)
-class Branches:
-    """Marks of the commits of both branches, in the order of the releases."""
-
-    upstream: list[str]
-    downstream: list[str]
 
 
 def titled(title: str, trailer: str, digest: str) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from git_metadiff.bare import bare, find_bare
 from git_metadiff.correspond.items import Item, Sides, map_of
-from git_metadiff.correspond.refined import REFINED, REFINED_FILE, find_refined, is_refined_file
+from git_metadiff.correspond.refined import NEARBY, REFINED, REFINED_FILE, find_refined, is_refined_file
 from git_metadiff.correspond.upstream import Texts, upstream_id
 from git_metadiff.linemap import Block, LineMap, words_in
 from git_metadiff.model import Range, Verdict
@@ -25,8 +25,6 @@ TELLING = 16
 SHORT = 8
 #: A text of so many may stand anywhere in the file.
 CERTAIN = 40
-#: So many lines of U2 away something still stands beside its place.
-NEARBY = 12
 WORDS = "the new release holds its effect at line {}, as upstream's own code"
 
 

@@ -29,7 +29,7 @@ LARGE = 200
 #: Upstream's form may have so many lines more than the change.
 ROOM = 6
 #: So many lines of U2 away something still stands beside its place.
-BESIDE = 12
+NEARBY = 12
 TWICE = "upstream holds its effect already, at line {} of the new release, in a form of its own: it is applied twice"
 REFINED = Verdict(
     "absorbed", None, "refined", "the new release holds its effect at line {}, as upstream has refined it"
@@ -68,12 +68,12 @@ def windows(
 
 def is_held_twice(old: Item, lines: Sequence[bytes], known: LineMap) -> Range | None:
     """Where upstream's new lines hold a form of what a carried insertion adds beside them: it is there twice then."""
-    reach = BESIDE + len(old.change.added) + ROOM
+    reach = NEARBY + len(old.change.added) + ROOM
     if old.change.removed or old.state != "placed" or not old.change.added:
         return None
     if not any(block.d > block.c for block in known.touches(old.place[0] - reach, old.place[1] + reach)):
         return None
-    return find_refined(old, lines, known, BESIDE)
+    return find_refined(old, lines, known, NEARBY)
 
 
 def is_refined_file(item: Item, lines: Sequence[bytes]) -> bool:
