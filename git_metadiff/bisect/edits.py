@@ -8,11 +8,12 @@ none gives the first tree, all give the second, byte for byte.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from git_metadiff.bisect.names import is_build_file
@@ -23,9 +24,11 @@ from git_metadiff.sections import HEAD, short_name
 
 Kind = Literal["text", "create", "delete", "rename", "mode", "content", "swap"]
 
-#: So many pairs of contents are worth a second process.
-MANY = 500
+#: So many pairs of contents at a time: two processes of git's work on the next ones while these are read.
+MANY = 1000
 REGULAR = ("100644", "100755")
+#: A line in the body of a hunk that may open a function.
+OPENER = re.compile(rb"^[+-]([A-Za-z_$].*\(.*)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,9 @@ class Axis:
 
     def owned(self, owners: Mapping[int, tuple[str, ...]]) -> Axis:
         """The same axis, its edits with the ids of the hunks that they are a part of."""
-        edits = (replace(one, hunks=owners.get(at, one.hunks)) for at, one in enumerate(self.edits))
+        edits = list(self.edits)
+        for at, hunks in owners.items():
+            edits[at] = replace(edits[at], hunks=hunks)
         return Axis(self.start, self.end, tuple(edits), self.files)
 
 
@@ -161,15 +166,14 @@ def text_edits(git: Git, pairs: Sequence[Pair]) -> list[list[Edit] | None]:
 def read_batches(
     git: Git, names: Sequence[tuple[str, str]], paths: Sequence[bytes]
 ) -> Iterator[tuple[int, Edit | None]]:
-    """The edits of many pairs of contents, each with the number of its pair; two calls of git share them."""
-    half = len(names) // 2 if len(names) > MANY else 0
-    parts = [part for part in (range(half), range(half, len(names))) if part]
-    with ThreadPoolExecutor(max(1, len(parts))) as pool:
-        asked = [[names[at] for at in part] for part in parts]
+    """The edits of many pairs of contents, each with the number of its pair; a few calls of git share them."""
+    starts = range(0, len(names), MANY)
+    with ThreadPoolExecutor(min(2, max(1, len(starts)))) as pool:
+        asked = [names[start : start + MANY] for start in starts]
         texts = pool.map(lambda batch: diff_text(git, batch, "histogram"), asked)
-        for part, text in zip(parts, texts, strict=True):
-            for number, edit in read_edits(text, paths[part.start : part.stop]):
-                yield part.start + number, edit
+        for start, text in zip(starts, texts, strict=True):
+            for number, edit in read_edits(text, paths[start : start + MANY]):
+                yield start + number, edit
 
 
 def read_edits(text: bytes, paths: Sequence[bytes]) -> Iterator[tuple[int, Edit | None]]:
@@ -185,23 +189,23 @@ def read_edits(text: bytes, paths: Sequence[bytes]) -> Iterator[tuple[int, Edit 
         elif match[2] is None:
             yield number, None
         else:
-            block = block_of(match)
-            body = text[match.end() + 1 : following.start() if following else len(text)].split(b"\n")
-            removed, added = split_body(body[:-1], block.b - block.a)
+            block, path = block_of(match), paths[number]
+            body = text[match.end() + 1 : following.start() if following else len(text)]
+            removed, added = split_body(body, block.b - block.a)
             is_whole = not (match[2] != b"0" and match[4] != b"0")  # a file that comes or goes
-            seen = ((), ()) if is_whole else (removed, added)
-            sections = () if is_build_file(paths[number]) else sections_of(match[6], *seen)
-            yield number, Edit("text", paths[number], block.a + 1, block.c + 1, removed, added, sections)
+            sections = () if is_build_file(path) else sections_of(match[6], b"" if is_whole else body)
+            yield number, Edit("text", path, block.a + 1, block.c + 1, removed, added, sections)
         match = following
 
 
-def split_body(body: Sequence[bytes], count: int) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+def split_body(body: bytes, count: int) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
     """The removed lines (so many) and the added lines of a hunk without context."""
-    if not any(text[:1] == b"\\" for text in (*body[count : count + 1], *body[-1:])):
-        return tuple([text[1:] for text in body[:count]]), tuple([text[1:] for text in body[count:]])
+    texts = body.split(b"\n")[:-1]
+    if b"\n\\" not in body:
+        return tuple([text[1:] for text in texts[:count]]), tuple([text[1:] for text in texts[count:]])
     lines: dict[bytes, list[bytes]] = {b"-": [], b"+": []}
     last = lines[b"+"]
-    for text in body:
+    for text in texts:
         if text[:1] in lines:
             last = lines[text[:1]]
             last.append(text[1:])
@@ -210,14 +214,21 @@ def split_body(body: Sequence[bytes], count: int) -> tuple[tuple[bytes, ...], tu
     return tuple(lines[b"-"]), tuple(lines[b"+"])
 
 
-def sections_of(section: bytes, removed: Sequence[bytes], added: Sequence[bytes]) -> tuple[str, ...]:
+def sections_of(section: bytes, body: bytes) -> tuple[str, ...]:
     """The function that git names for the place of an edit, and those that its lines open."""
-    head = section.rstrip()
-    names = [short_name(head)] if head and not head.endswith(b";") and HEAD.match(head) else []
-    for text in (*removed, *added):
-        if b"(" in text and HEAD.match(text) and not text.rstrip().endswith((b";", b"\\")):
+    around = section_name(section)
+    names = [] if around is None else [around]
+    for text in OPENER.findall(body):
+        if HEAD.match(text) and not text.rstrip().endswith((b";", b"\\")):
             names.append(short_name(text))
     return tuple(dict.fromkeys(names))
+
+
+@lru_cache(maxsize=1024)
+def section_name(section: bytes) -> str | None:
+    """The name of the function that git gives behind a `@@`; kept, since it gives one for each edit."""
+    head = section.rstrip()
+    return short_name(head) if head and not head.endswith(b";") and HEAD.match(head) else None
 
 
 def entangled(pairs: Sequence[Pair]) -> dict[int, int]:

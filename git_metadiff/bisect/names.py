@@ -17,6 +17,8 @@ Kind = Literal["build", "kconfig", "header", "source", "other"]
 
 #: Shorter names say nothing: `ret`, `dev`, `len`.
 WORD = re.compile(rb"[A-Za-z_]\w{3,}")
+#: Leaves of a text its words alone, blanks between them; to split it then takes two thirds of the time of a search.
+NO_WORDS = bytes(byte if byte < 128 and (chr(byte).isalnum() or byte == ord("_")) else ord(" ") for byte in range(256))
 TYPES = rb"(?:[A-Za-z_]\w*[ \t*]+)+"
 #: At the margin: a function, its declaration, or a variable.
 MARGIN = re.compile(rb"^(?!return\b|goto\b|else\b|case\b)(" + TYPES + rb")\**(\w{4,})[ \t]*(?=[(=;\[])", re.MULTILINE)
@@ -107,13 +109,17 @@ def defined_in(path: bytes, text: bytes, sections: Sequence[str], *, is_whole: b
 def defined_in_code(path: bytes, text: bytes, sections: Sequence[str]) -> set[Defined]:
     """C and its relatives."""
     header = is_header(path)
-    inside = [*(MACRO.findall(text) if b"define" in text else ()), *TAG.findall(text)]
+    inside = MACRO.findall(text) if b"define" in text else []
+    if b"struct" in text or b"union" in text or b"enum" in text:
+        inside += TAG.findall(text)
     if header or (sections and sections[0].startswith(AGGREGATES)):
         inside += [*MEMBER.findall(text), *POINTER.findall(text), *ENUMERATOR.findall(text)]
     found = {(name, not header) for name in inside}
     found |= {(name, not header and types.startswith(LOCAL)) for types, name in MARGIN.findall(text)}
-    found |= {(name, not header and bool(local)) for local, name in DECLARING.findall(text)}
-    found |= {(name, False) for name in CLOSING.findall(text)}
+    if b"DEFINE_" in text or b"DECLARE_" in text:
+        found |= {(name, not header and bool(local)) for local, name in DECLARING.findall(text)}
+    if text[:1] == b"}" or b"\n}" in text:
+        found |= {(name, False) for name in CLOSING.findall(text)}
     return {Defined(*one) for one in found if one[0] not in KEYWORDS}
 
 
@@ -126,7 +132,7 @@ def used_in(path: bytes, text: bytes) -> set[bytes]:
         return used_in_build_file(path, text)
     if not is_code(path):
         return set()
-    used = set(WORD.findall(text))
+    used = set(text.translate(NO_WORDS).split())
     if b"include" in used:
         folder = posixpath.dirname(path)
         beside = (posixpath.normpath(posixpath.join(folder, name)) for name in QUOTED.findall(text))
