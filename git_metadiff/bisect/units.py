@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from git_metadiff.bisect.edits import Axis, File
+from git_metadiff.bisect.edits import Axis, Edit, File
+from git_metadiff.bisect.names import kind_of
 from git_metadiff.git import CatFile, Git
 
 #: So many unchanged lines may stand between neighbours.
@@ -54,9 +55,9 @@ def runs_of(axis: Axis, file: File, text: bytes | None) -> Iterator[tuple[int, .
 
 
 def together(axis: Axis, before: int, after: int, lines: Sequence[bytes] | None) -> bool:
-    """Whether two edits are neighbours, or in one function."""
+    """Whether two edits are neighbours, or in one function, or of one hunk of a table."""
     gap = gap_between(axis, before, after)
-    if gap <= NEAR:
+    if gap <= NEAR or in_table(axis.edits[before], axis.edits[after]):
         return True
     if not same_section(axis, before, after):
         return False
@@ -64,6 +65,12 @@ def together(axis: Axis, before: int, after: int, lines: Sequence[bytes] | None)
         return gap <= CLOSE
     first = axis.edits[before].old_start - 1 + len(axis.edits[before].removed)
     return not any(text[:1] == b"}" for text in lines[first : first + gap])
+
+
+def in_table(before: Edit, after: Edit) -> bool:
+    """Whether one hunk holds both edits, in a file that is no code: where a patch renews a table, git's diff finds
+    hundreds of edits in its one hunk, and each step of a chain would hold the whole file once more."""
+    return bool(before.hunks) and before.hunks == after.hunks and kind_of(before.path) == "other"
 
 
 def doubtful(axis: Axis, file: File) -> bool:
