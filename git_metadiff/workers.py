@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import pickle
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
@@ -44,6 +44,26 @@ def run_forked(tasks: Sequence[Callable[[], T]], finished: Callable[[int], None]
             with uninterrupted():
                 workers.append(start(task))
         return collect([connection for _, connection in workers], finished)
+    finally:
+        with uninterrupted():
+            end(workers)
+
+
+@contextlib.contextmanager
+def ahead(task: Callable[[], T], is_worth_it: bool = True) -> Iterator[Callable[[], T]]:
+    """Do a task beside what the body does, in a forked process; the body calls what it is given to have the value.
+
+    The same limits hold as for `run_forked`. What is not worth a process, or finds one processor only, is done when the
+    value is asked for.
+    """
+    if not is_worth_it or default_jobs() == 1:
+        yield task
+        return
+    workers: list[tuple[BaseProcess, Connection]] = []
+    try:
+        with uninterrupted():
+            workers.append(start(task))
+        yield lambda: collect([workers[0][1]], lambda _: None)[0]
     finally:
         with uninterrupted():
             end(workers)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from git_metadiff.bisect import gather, rank
+from git_metadiff.bisect import gather, rank, weave
 from git_metadiff.bisect.chain import AXES, Chain, assemble, pack_chain, unpack_chain
 from git_metadiff.bisect.edits import Axis, take_apart
 from git_metadiff.bisect.groups import Group, group_edits
@@ -143,6 +143,20 @@ def test_only_what_is_changed_in_part_is_written(
         assert b"blob" not in kinds
 
 
+def test_two_writers_make_the_trees_of_one(
+    axis_of: Callable[[Files, Files], Iterator[tuple[Scratch, Axis]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"d/{at}.c" for at in range(9)]
+    old, new = ({name: lines(*changed, mark=name) for name in names} for changed in ((), (3, 20)))
+    found = []
+    for most in (weave.MANY, 2):
+        monkeypatch.setattr(weave, "MANY", most)
+        for scratch, axis in axis_of(old, new):
+            found.append(write_trees(scratch, axis, [{0}, {0, 2, 5, 9}, axis.all - {1, 16}]))
+            scratch.run("fsck", "--strict", *found[-1])
+    assert found[0] == found[1] and len(set(found[0])) == 3
+
+
 # Groups
 
 
@@ -234,6 +248,16 @@ def test_neighbours_and_one_function_go_together_and_the_next_function_does_not(
     _, groups = groups_of(axis_of, {"a.c": old}, {"a.c": new})
     assert [len(group.edits) for group in groups] == [2, 2]
     assert [group.title for group in groups] == [b"a.c: first", b"a.c: second"]
+
+
+@pytest.mark.parametrize(("path", "count"), [("plugin/table.data", 1), ("doc/list.txt", 1), ("lib/table.c", 3)])
+def test_a_table_that_one_hunk_renews_is_one_step(
+    path: str, count: int, axis_of: Callable[[Files, Files], Iterator[tuple[Scratch, Axis]]]
+) -> None:
+    for scratch, axis in axis_of({path: lines()}, {path: lines(3, 20, 39, mark="!")}):
+        for names, most in ((["a", "a", "a"], count), (["a", "b", "c"], 3)):
+            mine = axis.owned({at: (name,) for at, name in enumerate(names)})
+            assert len(group_edits(scratch, mine, everything, {})) == most
 
 
 def test_what_is_dear_comes_first_and_what_only_adds_second(

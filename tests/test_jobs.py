@@ -16,7 +16,7 @@ from git_metadiff.compare import append, compare
 from git_metadiff.errors import MetadiffError, UsageError
 from git_metadiff.git import Git
 from git_metadiff.linemap import FEW_PAIRS, diff_many, split_pairs
-from git_metadiff.workers import run_forked
+from git_metadiff.workers import ahead, default_jobs, run_forked
 from tests.conftest import Repository
 from tests.pairs import copy_of, make_pair, snapshot
 
@@ -126,6 +126,18 @@ def test_values_come_in_order() -> None:
     ended: list[int] = []
     assert run_forked([task(number) for number in range(4)], ended.append) == [0, 1, 2, 3]
     assert ended == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("is_worth_it", [True, False])
+def test_a_task_is_done_beside_other_work(is_worth_it: bool) -> None:
+    with ahead(os.getpid, is_worth_it) as value:
+        assert (value() == os.getpid()) != (is_worth_it and default_jobs() > 1)
+    with pytest.raises(MetadiffError, match=r"^message$"), ahead(fail, is_worth_it) as value:
+        value()
+    with ahead(fail, is_worth_it):
+        pass  # nobody asked
+    with pytest.raises(ChildProcessError):  # none is left
+        os.waitpid(-1, os.WNOHANG)
 
 
 def test_files_are_shared_out(repository: Repository) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from git_metadiff.bisect.cost import DEAR, cost_of, cost_of_file
 from git_metadiff.bisect.edits import Axis
-from git_metadiff.bisect.needs import Need, needs_of
+from git_metadiff.bisect.needs import Mentions, Need, needs_of
 from git_metadiff.bisect.order import condense, connect
 from git_metadiff.bisect.units import Unit, units_of
 from git_metadiff.git import Git
@@ -65,19 +65,29 @@ class _Draft:
 
 
 def group_edits(
-    git: Git, axis: Axis, wanted: Wanted, scores: Mapping[str, float], leg: int = 0, first: int = 0
+    git: Git,
+    axis: Axis,
+    wanted: Wanted,
+    scores: Mapping[str, float],
+    leg: int = 0,
+    first: int = 0,
+    mentions: Callable[[], Mentions] | None = None,
 ) -> list[Group]:
     """The groups of an axis, in the order of the chain.
 
     `wanted` tells whether a file is under suspicion, `scores` how suspicious a hunk is, by its id; `first` is the index
-    of the first group; `git` is a repository that has the first tree.
+    of the first group; `git` is a repository that has the first tree; `mentions` are those of the axis, if somebody
+    looks for them already.
     """
     inside = [is_wanted(axis, at, wanted) for at in range(len(axis.files))]
     units = units_of(axis, git, range(len(axis.files)), lambda at: not inside[at])
     suspects = {at for at, unit in enumerate(units) if inside[unit.file]}
     if not units:
         return []
-    drafts = joined(axis, arrange(axis, units, suspects), scores) if suspects else [rest_of(units)]
+    drafts = [rest_of(units)]
+    if suspects:
+        needs = needs_of(axis, units, mentions() if mentions else None)
+        drafts = joined(axis, arrange(axis, units, suspects, needs), scores)
     shares = shared(axis, scores)
     return [finish(axis, draft, at, shares, leg, first) for at, draft in enumerate(drafts)]
 
@@ -99,12 +109,11 @@ def rest_of(units: Sequence[Unit]) -> _Draft:
     return _Draft(list(units), set(), suspect=False, title=REST)
 
 
-def arrange(axis: Axis, units: Sequence[Unit], suspects: set[int]) -> list[_Draft]:
+def arrange(axis: Axis, units: Sequence[Unit], suspects: set[int], needs: Sequence[Need]) -> list[_Draft]:
     """The groups: the rest first, then the suspects, what they need before them."""
-    needs = needs_of(axis, units)
     chosen = sorted(suspects | drawn_along(needs, suspects))
     number = {unit: at for at, unit in enumerate(chosen)}
-    mine = needs if len(chosen) == len(units) else [*renumbered(needs, number, suspects)]
+    mine = needs if len(chosen) == len(units) else list(renumbered(needs, number, suspects))
     order, before = condense(
         connect(len(chosen), mine), lambda members: key_of(axis, [units[chosen[at]] for at in members])
     )

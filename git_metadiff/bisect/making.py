@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 
 from git_metadiff.bisect.chain import AXES, Chain, End, ends_of, refs_of_chain, write_chain
 from git_metadiff.bisect.edits import Axis, take_apart
 from git_metadiff.bisect.forced import forced_edits
 from git_metadiff.bisect.groups import Group, Wanted, group_edits
+from git_metadiff.bisect.needs import mentions_of
 from git_metadiff.bisect.owners import claims_by_path, own, own_upstream
 from git_metadiff.bisect.suspicion import Suspect
 from git_metadiff.bisect.weave import write_trees
 from git_metadiff.errors import UsageError
 from git_metadiff.git import Git, Scratch
 from git_metadiff.model import Comparison, Release
+from git_metadiff.workers import ahead
+
+#: The names in more edits than this are worth a process of their own.
+MANY = 5000
 
 
 def scores_of(suspects: Iterable[Suspect]) -> dict[str, float]:
@@ -48,8 +54,10 @@ def chain_between(
     legs: list[Axis] = []
     groups: list[Group] = []
     for number, (start, end) in enumerate(pairwise(ends)):
-        legs.append(owned_axis(scratch, comparison, start, end))
-        groups += group_edits(scratch, legs[-1], wanted, scores, number, len(groups))
+        leg = take_apart(scratch, start.tree, end.tree)
+        with ahead(partial(mentions_of, leg), len(leg.edits) > MANY) as mentions:
+            legs.append(owned(scratch, comparison, leg, start))
+            groups += group_edits(scratch, legs[-1], wanted, scores, number, len(groups), mentions)
     return write_chain(scratch, axis, ends[0], legs, groups)
 
 
@@ -62,7 +70,11 @@ def forced_tree(scratch: Scratch, comparison: Comparison) -> str:
 
 def owned_axis(scratch: Scratch, comparison: Comparison, start: End, end: End) -> Axis:
     """The axis between two trees of a comparison, its edits with the ids of their hunks."""
-    axis = take_apart(scratch, start.tree, end.tree)
+    return owned(scratch, comparison, take_apart(scratch, start.tree, end.tree), start)
+
+
+def owned(scratch: Scratch, comparison: Comparison, axis: Axis, start: End) -> Axis:
+    """An axis that begins at one of the trees of a comparison, its edits with the ids of their hunks."""
     transition = comparison.transitions[-1]
     if start.name == "D1":  # an edit with upstream's lines is upstream's
         old, new = releases_of(comparison)

@@ -46,41 +46,56 @@ class Need(NamedTuple):
 class Sharers:
     """The units that define or use a name, by what they do with it."""
 
-    defined: set[int] = field(default_factory=set)  # in added lines
-    undefined: set[int] = field(default_factory=set)  # in removed lines
-    used: set[int] = field(default_factory=set)
-    unused: set[int] = field(default_factory=set)
+    defined: set[int]  # in added lines
+    undefined: set[int]  # in removed lines
+    used: set[int]
+    unused: set[int]
 
 
-def needs_of(axis: Axis, units: Sequence[Unit]) -> list[Need]:
-    """What the units need of each other, by the names in their lines."""
+@dataclass(slots=True)
+class Mentioned:
+    """The edits that define or use a name: the four of `Sharers`, with an edit once for each of its sides."""
+
+    lists: tuple[list[int], ...] = field(default_factory=lambda: ([], [], [], []))
+
+    def add(self, edit: int, comes: bool, *, defines: bool) -> None:
+        """Take in an edit."""
+        self.lists[(not defines) * 2 + (not comes)].append(edit)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.lists))
+
+
+#: A name in its scope -> what mentions it.
+Mentions = dict[tuple[bytes, Scope], Mentioned]
+
+
+def needs_of(axis: Axis, units: Sequence[Unit], mentions: Mentions | None = None) -> list[Need]:
+    """What the units need of each other, by the names in their lines; `mentions` are those of the axis, if known."""
+    home = {at: number for number, unit in enumerate(units) for at in unit.edits}
     found: list[Need] = []
-    for one in sharers_of(axis, units).values():
-        found += links(one)
+    for mine in (mentions_of(axis) if mentions is None else mentions).values():
+        if len(mine) > 1:
+            found += links(Sharers(*({home[at] for at in edits if at in home} for edits in mine.lists)))
     return found
 
 
-def sharers_of(axis: Axis, units: Sequence[Unit]) -> dict[tuple[bytes, Scope], Sharers]:
-    """Every name that some unit defines or undefines, in its scope, with the units that share it."""
-    found: dict[tuple[bytes, Scope], Sharers] = defaultdict(Sharers)
-    for number, unit in enumerate(units):
-        for at in unit.edits:
-            edit = axis.edits[at]
-            for name, scope, comes in definitions(axis, at):
-                one = found[name, scope]
-                (one.defined if comes else one.undefined).add(number)
-            if edit.kind == "rename":
-                file = axis.files[unit.file]
-                assert file.old is not None
-                for name in whole_names("delete", file.old.path):
-                    found[name, None].undefined.add(number)
+def mentions_of(axis: Axis) -> Mentions:
+    """Every name that some edit defines or undefines, in its scope, with the edits that mention it."""
+    found: Mentions = defaultdict(Mentioned)
+    for at, edit in enumerate(axis.edits):
+        for name, scope, comes in definitions(axis, at):
+            found[name, scope].add(at, comes, defines=True)
+        if edit.kind == "rename":
+            old = axis.files[axis.homes[at][0]].old
+            assert old is not None
+            for name in whole_names("delete", old.path):
+                found[name, None].add(at, False, defines=True)
     names = {name for name, _ in found}
-    for number, unit in enumerate(units):
-        for at in unit.edits:
-            for name, scope, comes in uses(axis, at, names, found):
-                one = found[name, scope]
-                (one.used if comes else one.unused).add(number)
-    return found
+    for at in range(len(axis.edits)):
+        for name, scope, comes in uses(axis, at, names, found):
+            found[name, scope].add(at, comes, defines=False)
+    return dict(found)
 
 
 def definitions(axis: Axis, at: int) -> Iterator[tuple[bytes, Scope, bool]]:
@@ -96,7 +111,7 @@ def definitions(axis: Axis, at: int) -> Iterator[tuple[bytes, Scope, bool]]:
 
 
 def uses(
-    axis: Axis, at: int, names: Set[bytes], scopes: Mapping[tuple[bytes, Scope], Sharers]
+    axis: Axis, at: int, names: Set[bytes], scopes: Mapping[tuple[bytes, Scope], Mentioned]
 ) -> Iterator[tuple[bytes, Scope, bool]]:
     """What an edit uses of these names, in the narrowest scope that has it, and whether the use comes (or goes)."""
     edit = axis.edits[at]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from git_metadiff.lines import join_lines, split_lines
 
 #: Their commits are only names for what is being written.
 WORK_REF = "refs/heads/work-bisect"
+#: More files than this are worth a second process that packs them.
+MANY = 200
 MESSAGE = b"A tree between two others\n"
 
 
@@ -106,17 +109,27 @@ class Weaver:
             for one in step.come:
                 if isinstance(one.content, Mixed):
                     wanted.setdefault(one.content.file, {})[one.content] = None
-        self._marks: dict[Mixed, str] = {}
+        self._marks: dict[Mixed, str] = {}  # or ids, of what another writer wrote
         if wanted:
             self._write(git, writer, axis, wanted)
 
     def _write(self, git: Git, writer: FastImport, axis: Axis, wanted: Mapping[int, Iterable[Mixed]]) -> None:
+        """To pack takes longer than to put together, so many files are shared by two writers."""
         ids = [side.oid for number in wanted for side in (axis.files[number].old,) if side is not None]
-        with CatFile(git) as objects:
-            for mixtures, data in zip(wanted.values(), objects.read_many(ids), strict=True):
+        beside: dict[Mixed, str] = {}
+        with contextlib.ExitStack() as stack:
+            objects = stack.enter_context(CatFile(git))
+            second = stack.enter_context(writer.twin()) if len(ids) > MANY else None
+            for at, (mixtures, data) in enumerate(zip(wanted.values(), objects.read_many(ids), strict=True)):
                 lines = split_lines(data)
                 for one in mixtures:
-                    self._marks[one] = writer.blob(join_lines(put_together(axis, lines, one.chosen)))
+                    content = join_lines(put_together(axis, lines, one.chosen))
+                    if second and at % 2:
+                        beside[one] = second.blob(content)
+                    else:
+                        self._marks[one] = writer.blob(content)
+            if second:
+                self._marks |= zip(beside, second.ids(list(beside.values())), strict=True)
 
     def spell(self, step: Step) -> list[bytes]:
         """A step in fast-import's words."""

@@ -82,7 +82,7 @@ class FastImport:
     """
 
     def __init__(self, git: Git, depth: int = 0) -> None:
-        self._git = git
+        self._git, self._depth = git, depth
         # Larger blobs are streamed into the pack, not held in memory (git's own threshold is 512 MiB).
         # Its refs are only names for what is being written, and move anywhere.
         options = ("--quiet", "--done", "--force", f"--depth={depth}", "--date-format=raw-permissive")
@@ -90,6 +90,10 @@ class FastImport:
         self._out = self._child.output
         self._feed = Feeder(self._child.input)
         self._mark = 0
+
+    def twin(self) -> FastImport:
+        """Another one, which packs beside this one; what it wrote is there for this one once it is closed."""
+        return FastImport(self._git, self._depth)
 
     def blob(self, data: bytes) -> str:
         """Store a blob and return its mark (`:7`)."""
