@@ -26,7 +26,7 @@ from git_metadiff.bisect.fuse import defined_in, fused
 from git_metadiff.bisect.groups import Group
 from git_metadiff.bisect.job import Job
 from git_metadiff.bisect.kept import State
-from git_metadiff.bisect.minimize import Minimal, ddmin, pair
+from git_metadiff.bisect.minimize import Minimal, Pair, ddmin, pair
 from git_metadiff.bisect.results import Results
 from git_metadiff.bisect.runner import Bench, Outcome
 from git_metadiff.bisect.search import (
@@ -215,8 +215,22 @@ def test_a_pair_is_one_if_it_works_without_either(upstream: Answer, downstream: 
     sides = (Minimal((1,), frozenset({1}), 0), Minimal((2,), frozenset({2}), 0))
     found = pair(*sides, lambda side, parts: answers[side])
     assert doubt in found.doubt and bool(found.doubt) == bool(doubt)
-    unsure = Minimal((1, 3), frozenset({1}), 0)
-    assert "upstream hunks matter" in pair(unsure, sides[1], lambda side, parts: "good").doubt
+
+
+def test_what_cannot_be_told_from_a_needed_part_is_in_the_pair() -> None:
+    known: Minimal[int] = Minimal((2,), frozenset({2}), 0)
+    asked = []
+
+    def without(side: str, parts: frozenset[int]) -> Answer:
+        asked.append((side, set(parts)))
+        return "good"
+
+    assert pair(Minimal((1, 3), frozenset({1}), 0), known, without) == Pair((1, 3), (2,))
+    assert asked == [("upstream", {1, 3}), ("downstream", {2})]
+    bound: dict[frozenset[int], Answer] = {frozenset({1, 3}): "skip", frozenset({1}): "good", frozenset({2}): "good"}
+    assert pair(Minimal((1, 3), frozenset({1}), 0), known, lambda _, parts: bound[parts]) == Pair((1, 3), (2,))
+    unsure = pair(Minimal((1, 3), frozenset(), 0), known, without)
+    assert unsure == Pair((1, 3), (2,), "which of the upstream hunks matter")
 
 
 # What builds say

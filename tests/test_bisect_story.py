@@ -205,3 +205,15 @@ def test_by_carrying_through_upstreams_history(metadiff: Metadiff, story: Reposi
     subject = story.git("log", "-1", "--format=%s", guilty["upstream"])
     assert subject == "xen: ask the performance counters first"
     assert HOOK in guilty["hunks"]
+
+
+def test_a_guilty_commit_is_taken_apart_and_its_partner_found(metadiff: Metadiff, story: Repository) -> None:
+    name = standing(suspects(metadiff, story))
+    done = metadiff("bisect", "run", "--carry", "--minimize", "--", *BOOT, cwd=story.path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout.decode()
+    assert "pair    it fails only with both, and works without either" in said, said
+    upstream, downstream = said.partition("  upstream\n")[2].split("  downstream\n")
+    brought = [line.split()[0] for line in upstream.splitlines()]
+    assert HOOK in brought and len(brought) == 4, "the hook, and the line without which it is not called"
+    assert [line.split()[0] for line in downstream.splitlines()] == [name]

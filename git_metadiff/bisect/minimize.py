@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from git_metadiff.bisect.search import Answer
@@ -107,17 +107,20 @@ def pair(upstream: Minimal[T], downstream: Minimal[T], without: Callable[[str, f
     """Whether what is guilty on the upstream axis and what is on the patchset axis are one failure.
 
     `without` tests the end of an axis (`upstream` or `downstream`) without some of its parts. They are a pair if it
-    works without either: each is needed where all else is in.
+    works without either: each is needed where all else is in. Parts that could not be told apart from one that is
+    needed (as a rule those without which it does not build) go with it, or stay, whichever can be tested.
     """
-    sides = (("upstream", upstream), ("downstream", downstream))
-    for name, side in sides:
-        if not side.is_certain:
-            return Pair(upstream.parts, downstream.parts, f"which of the {name} hunks matter")
-    for name, side in sides:
-        answer = without(name, frozenset(side.parts))
+    sides = {"upstream": upstream, "downstream": downstream}
+    found = Pair(upstream.parts, downstream.parts)
+    for name, side in sides.items():
+        if not side.needed:
+            return replace(found, doubt=f"which of the {name} hunks matter")
+    for name, side in sides.items():
+        answers = (without(name, parts) for parts in dict.fromkeys((frozenset(side.parts), side.needed)))
+        answer = next((one for one in answers if one != "skip"), "skip")
         if answer == "skip":
-            return Pair(upstream.parts, downstream.parts, f"what happens without the {name} hunks alone")
+            return replace(found, doubt=f"what happens without the {name} hunks alone")
         if answer == "bad":
             doubt = f"whether they are one failure: it fails without the {name} hunks too, so something else is guilty"
-            return Pair(upstream.parts, downstream.parts, doubt)
-    return Pair(upstream.parts, downstream.parts)
+            return replace(found, doubt=doubt)
+    return found

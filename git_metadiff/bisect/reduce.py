@@ -20,16 +20,19 @@ class Reducer:
     leg: int = 0  # the leg of what was reduced
 
     def reduce(self, guilty: Sequence[int]) -> Minimal[Part] | None:
-        """The hunks of these neighbouring steps that matter, first by steps and then by hunks; None where steps stand
-        on two legs, so that no tree can hold some of both."""
+        """The hunks of these neighbouring steps that matter; None where steps stand on two legs, so that no tree can
+        hold some of both."""
         steps = self.driver.session.plan.steps
         groups = [group for at in guilty for group in steps[at].groups]
+        return self.reduce_groups(groups, [group for at in range(guilty[0]) for group in steps[at].groups])
+
+    def reduce_groups(self, groups: Sequence[int], before: Sequence[int] = ()) -> Minimal[Part] | None:
+        """The same of groups, and those that are `before` them: first by groups and then by hunks."""
         legs = {self.source.chain.groups[group].leg for group in groups}
         if len(legs) != 1:
             return None
         [self.leg] = legs
         leg = self.leg
-        before = [group for at in range(guilty[0]) for group in steps[at].groups]
         base = self.source.edits_of(before, leg)
         coarse = ddmin(groups, lambda chosen: self._test(leg, base | self.source.edits_of(chosen, leg)))
         parts = self.source.parts(coarse.parts)

@@ -191,19 +191,13 @@ def stands_of(session: Session, parallel: int, ground: Ground) -> list[Stand]:
 
 def minimize(driver: Driver, end: Ending, ground: Ground) -> None:
     """Find the hunks of the guilty steps that matter, and the other side's that they fail with."""
-    from git_metadiff.bisect.chained import ChainSource
-    from git_metadiff.bisect.reduce import Reducer, find_pair
+    from git_metadiff.bisect.reduce import find_pair
     from git_metadiff.bisect.session import WrongEndError
     from git_metadiff.render.parts import alone, paired, parts
 
-    source = driver.session.source
-    if not isinstance(source, ChainSource):
-        write_all(alone("a commit of upstream's is not taken apart; --axis upstream searches the same in hunks"))
-        return
-    reducer = Reducer(driver, source)
-    found = reducer.reduce(end.guilty)
+    reducer, found = reduce(driver, end, ground)
     write_all(b"".join(parts(found)))
-    if found is None:
+    if found is None or reducer is None:
         return
     is_upstream = found_upstream(driver.session.state.axis, reducer.leg)
     try:
@@ -216,6 +210,26 @@ def minimize(driver: Driver, end: Ending, ground: Ground) -> None:
         write_all(b"".join(parts(other[1])))
         sides = ((reducer, found), other) if is_upstream else (other, (reducer, found))
         write_all(b"".join(paired(find_pair(*sides))))
+
+
+def reduce(driver: Driver, end: Ending, ground: Ground) -> tuple[Reducer | None, Minimal[Part] | None]:
+    """The hunks of the guilty steps that matter, of a chain or of real commits; None where that cannot be tested."""
+    from git_metadiff.bisect.apart import take_commits_apart
+    from git_metadiff.bisect.chained import ChainSource
+    from git_metadiff.bisect.reduce import Reducer
+    from git_metadiff.bisect.upstream import Carry
+
+    source = driver.session.source
+    if isinstance(source, ChainSource):
+        reducer = Reducer(driver, source)
+        return reducer, reducer.reduce(end.guilty)
+    assert isinstance(source, Carry)
+    comparison = ground.store.load(driver.session.state.name)
+    commits = take_commits_apart(source, ground.store.git, comparison, end.guilty)
+    if commits is None:
+        return None, None
+    reducer = Reducer(driver, commits)
+    return reducer, reducer.reduce_groups(range(len(commits.chain.groups)))
 
 
 def found_upstream(axis: str, leg: int) -> bool:
@@ -238,7 +252,7 @@ def partner(driver: Driver, hunks: Sequence[str] | None, ground: Ground) -> tupl
 
     before = driver.session.state
     axis = "patchset" if hunks is None else PARTNER
-    options = before.options | {"axis": axis, "hunks": list(hunks or ())}
+    options = before.options | {"axis": axis, "hunks": list(hunks or ()), "carry": False}
     source = make_source(ground, options)
     assert isinstance(source, ChainSource)
     state = State(before.name, axis, options, before.head, before.worktree)

@@ -14,7 +14,7 @@ INDENT = "    "
 def parts(found: Minimal[Part] | None) -> Iterator[bytes]:
     """The hunks that matter; of some of them it may be unknown."""
     if found is None:
-        yield line("which hunks matter could not be determined: the steps stand on both sides of F")
+        yield line("which hunks matter could not be determined: no tree holds some of these steps without others")
         return
     count = plural(len(found.parts), "hunk")
     if found.is_certain:
