@@ -217,3 +217,13 @@ def test_a_guilty_commit_is_taken_apart_and_its_partner_found(metadiff: Metadiff
     brought = [line.split()[0] for line in upstream.splitlines()]
     assert HOOK in brought and len(brought) == 4, "the hook, and the line without which it is not called"
     assert [line.split()[0] for line in downstream.splitlines()] == [name]
+
+
+def test_what_was_minimised_is_in_the_document(metadiff: Metadiff, story: Repository) -> None:
+    name = standing(suspects(metadiff, story))
+    done = metadiff("bisect", "run", "--carry", "--minimize", "--json", "--", *BOOT, cwd=story.path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)["found"]
+    assert found["minimal"]["certain"] is False and found["partner"]["certain"] is True
+    assert [one["path"] for one in found["minimal"]["hunks"] if one["needed"]] == ["arch/x86/xen/enlighten.c"]
+    assert found["pair"]["found"] and HOOK in found["pair"]["upstream"] and found["pair"]["downstream"] == [name]

@@ -11,6 +11,16 @@ from git_metadiff.bisect.minimize import Minimal, Pair, ddmin, pair
 from git_metadiff.bisect.search import Answer
 
 
+@dataclass(frozen=True)
+class Reduction:
+    """What was found inside the guilty steps, and beside them."""
+
+    minimal: Minimal[Part] | None  # None: no tree holds some of these steps without others
+    partner: Minimal[Part] | None = None  # the hunks of the other side that matter
+    pair: Pair[Part] | None = None
+    why: str = ""  # why no partner was found, in words
+
+
 @dataclass
 class Reducer:
     """Tests parts of the guilty steps of one session."""

@@ -12,18 +12,15 @@ from typing import TYPE_CHECKING
 from git_metadiff.cli.bisect_session import begin_search, turn_back
 from git_metadiff.cli.output import write_all
 from git_metadiff.cli.parse import Invocation
-from git_metadiff.cli.searching import Ground, find_ground, load_session, make_source, tree_in, tree_of
+from git_metadiff.cli.searching import Ground, find_ground, load_session, tree_in, tree_of
 from git_metadiff.cli.subcommands import begins
 from git_metadiff.errors import EXIT_DIFFERENT, EXIT_INTERRUPTED, EXIT_OK, MetadiffError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from git_metadiff.bisect.chained import Part
-    from git_metadiff.bisect.drive import Driver, Ending, Stand
+    from git_metadiff.bisect.drive import Driver, Stand
     from git_metadiff.bisect.job import Job
-    from git_metadiff.bisect.minimize import Minimal
-    from git_metadiff.bisect.reduce import Reducer
     from git_metadiff.bisect.runner import Outcome
     from git_metadiff.bisect.session import Session
     from git_metadiff.bisect.source import Point
@@ -131,6 +128,7 @@ def check_free(stand: Stand) -> None:
 def drive_in(stands: list[Stand], invocation: Invocation, session: Session, job: Job, ground: Ground) -> int:
     """Run a job in work trees that nobody else uses."""
     from git_metadiff.bisect.session import WrongEndError
+    from git_metadiff.cli.bisect_minimize import minimize, write_lines
     from git_metadiff.render.search import document, ending
 
     driver = driver_of(session, job, stands, ground)
@@ -139,12 +137,14 @@ def drive_in(stands: list[Stand], invocation: Invocation, session: Session, job:
     except WrongEndError as error:
         turn_back(session, error, ground)
         end = driver.run()
-    if "--json" in invocation.flags:
-        write_all(document(session, session.verdict(), [], end))
-    else:
+    as_text = "--json" not in invocation.flags
+    if as_text:
         write_all(b"".join(ending(session, end)))
+    found = None
     if "--minimize" in invocation.flags:
-        minimize(driver, end, ground)
+        found = minimize(driver, end, ground, write_lines if as_text else None)
+    if not as_text:
+        write_all(document(session, session.verdict(), [], end, found))
     return EXIT_OK if len(end.guilty) == 1 else EXIT_DIFFERENT
 
 
@@ -187,82 +187,3 @@ def stands_of(session: Session, parallel: int, ground: Ground) -> list[Stand]:
     for number in range(2, parallel + 1):
         stands.append(Stand(*tree_in(Path(f"{session.state.worktree}-{number}"), start.commit, ground)))
     return stands
-
-
-def minimize(driver: Driver, end: Ending, ground: Ground) -> None:
-    """Find the hunks of the guilty steps that matter, and the other side's that they fail with."""
-    from git_metadiff.bisect.reduce import find_pair
-    from git_metadiff.bisect.session import WrongEndError
-    from git_metadiff.render.parts import alone, paired, parts
-
-    reducer, found = reduce(driver, end, ground)
-    write_all(b"".join(parts(found)))
-    if found is None or reducer is None:
-        return
-    is_upstream = found_upstream(driver.session.state.axis, reducer.leg)
-    try:
-        other = partner(driver, None if is_upstream else [one.name for one in found.parts], ground)
-    except WrongEndError as error:
-        known = error.given.answer != "skip"
-        write_all(alone(f"{'none' if known else 'could not be determined'}: {error.message}"))
-        return
-    if other is not None:
-        write_all(b"".join(parts(other[1])))
-        sides = ((reducer, found), other) if is_upstream else (other, (reducer, found))
-        write_all(b"".join(paired(find_pair(*sides))))
-
-
-def reduce(driver: Driver, end: Ending, ground: Ground) -> tuple[Reducer | None, Minimal[Part] | None]:
-    """The hunks of the guilty steps that matter, of a chain or of real commits; None where that cannot be tested."""
-    from git_metadiff.bisect.apart import take_commits_apart
-    from git_metadiff.bisect.chained import ChainSource
-    from git_metadiff.bisect.reduce import Reducer
-    from git_metadiff.bisect.upstream import Carry
-
-    source = driver.session.source
-    if isinstance(source, ChainSource):
-        reducer = Reducer(driver, source)
-        return reducer, reducer.reduce(end.guilty)
-    assert isinstance(source, Carry)
-    comparison = ground.store.load(driver.session.state.name)
-    commits = take_commits_apart(source, ground.store.git, comparison, end.guilty)
-    if commits is None:
-        return None, None
-    reducer = Reducer(driver, commits)
-    return reducer, reducer.reduce_groups(range(len(commits.chain.groups)))
-
-
-def found_upstream(axis: str, leg: int) -> bool:
-    """Whether what was found on a leg of an axis is upstream's."""
-    return axis == "upstream" or (axis == "both" and leg == 0)
-
-
-def partner(driver: Driver, hunks: Sequence[str] | None, ground: Ground) -> tuple[Reducer, Minimal[Part]] | None:
-    """Search the other side by the same job: its hunks that matter, or None where that is not known.
-
-    Of `hunks` of downstream's, upstream's; without them, those of the patchset.
-    """
-    from git_metadiff.bisect.chain import PARTNER
-    from git_metadiff.bisect.chained import ChainSource
-    from git_metadiff.bisect.kept import FOLDER, State
-    from git_metadiff.bisect.reduce import Reducer
-    from git_metadiff.bisect.session import Session
-    from git_metadiff.render.parts import alone
-    from git_metadiff.render.search import heading
-
-    before = driver.session.state
-    axis = "patchset" if hunks is None else PARTNER
-    options = before.options | {"axis": axis, "hunks": list(hunks or ()), "carry": False}
-    source = make_source(ground, options)
-    assert isinstance(source, ChainSource)
-    state = State(before.name, axis, options, before.head, before.worktree)
-    session = Session(ground.git_dir / FOLDER / "pair", source.plan, state, lambda: source)
-    write_all(b"".join(heading(session)), descriptor=2)
-    mine = driver_of(session, driver.job, list(driver.stands), ground)
-    end = mine.run()
-    reducer = Reducer(mine, source)
-    found = reducer.reduce(end.guilty)
-    if found is None:
-        write_all(alone("could not be determined: nothing can be tested around the partner"))
-        return None
-    return reducer, found

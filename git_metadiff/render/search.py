@@ -7,7 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from git_metadiff.bisect.candidates import Candidate
+from git_metadiff.bisect.chained import Part
 from git_metadiff.bisect.drive import Ending, presumed_points
+from git_metadiff.bisect.minimize import Minimal
+from git_metadiff.bisect.reduce import Reduction
 from git_metadiff.bisect.runner import Outcome
 from git_metadiff.bisect.search import Verdict, halvings, members
 from git_metadiff.bisect.search import suspects as left_of
@@ -166,7 +169,9 @@ def logged(word: str, commit: str, words: str) -> Iterator[bytes]:
     yield line(f"git bisect {word} {commit}")
 
 
-def document(session: Session, verdict: Verdict, at: Sequence[int], end: Ending | None) -> bytes:
+def document(
+    session: Session, verdict: Verdict, at: Sequence[int], end: Ending | None, reduction: Reduction | None = None
+) -> bytes:
     """What to test next, or what was found, as JSON for other programs."""
     points = session.points(at)
     found: dict[str, Any] = {
@@ -191,8 +196,31 @@ def document(session: Session, verdict: Verdict, at: Sequence[int], end: Ending 
             "tests": end.tests,
             "skipped": end.skipped,
             "plain_halving": end.plain,
+            "minimal": reduction and (reduction.minimal and parts_told(reduction.minimal)),
+            "partner": reduction and (reduction.partner and parts_told(reduction.partner)),
+            "pair": reduction and pair_told(reduction),
         }
     return json.dumps(found, sort_keys=True).encode("ascii") + b"\n"
+
+
+def parts_told(found: Minimal[Part]) -> dict[str, Any]:
+    """The hunks that matter; one that is not needed for certain is one that could not be told from the others."""
+    hunks = [
+        {"hunk": one.name, "path": readable(one.path), "sections": list(one.sections), "needed": one in found.needed}
+        for one in found.parts
+    ]
+    return {"hunks": hunks, "certain": found.is_certain, "tests": found.tests}
+
+
+def pair_told(found: Reduction) -> dict[str, Any]:
+    """The hunks of both sides that fail only together, or why there is no such pair."""
+    pair = found.pair
+    return {
+        "found": pair is not None and not pair.doubt,
+        "upstream": [one.name for one in pair.upstream] if pair else [],
+        "downstream": [one.name for one in pair.downstream] if pair else [],
+        "why": (pair.doubt if pair else found.why) or None,
+    }
 
 
 def told(session: Session, at: int) -> dict[str, Any]:
