@@ -1,32 +1,56 @@
 """The forced tree F: P, and all that upstream forced downstream to change.
 
 P is made without p2, so it stops where upstream's work and the old patchset contradict each other. F takes from p2
-what answers to that, so the old intent stands on the new release as its author adapted it. Of the edits of P..D2
-those are forced
+what answers to that, so the old intent stands on the new release as its author adapted it. By their owners, the edits
+of P..D2 are of three kinds:
 
-- whose changes of p2 have the cause `upstream`;
-- whose changes of p2 are kept or refreshed: they are in P..D2 only since P has no place, or another one, for them;
-- that take back a change of p1 whose fate upstream decided: absorbed, orphaned, or edited or moved with that cause.
+- answers: the cause of their changes is `upstream`, and p1 had a form of them; or they are kept or refreshed, and in
+  P..D2 only since P has no place, or another one, for them; or they take back a change of p1 whose fate upstream
+  decided: absorbed, orphaned, or edited or moved with that cause;
+- additions: new changes that stand on upstream's new code, or undo it;
+- all others are downstream's own, and so is one that shares its lines with such a change.
 
-All others are downstream's own, and so is one that shares its lines with such a change.
+What belongs together comes together (see `_Settling`): an answer takes with it what answers to the same conflict and
+what it cannot do without; an addition that is a piece of work of downstream's own stays out with the rest of it. Half
+of either does not build, while P without the one, and D2 with the other, may.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from git_metadiff.bisect.edits import Axis, Edit
 from git_metadiff.bisect.owners import Claim, Claims, Labels, claims_by_path
+from git_metadiff.bisect.ties import tied, ties_of, untied
+from git_metadiff.bisect.units import units_of
+from git_metadiff.git import Git
 from git_metadiff.model import Comparison, Transition, Verdict
 
 #: Fates that upstream decided, whatever their cause.
 UPSTREAM_FATES = ("absorbed", "orphaned", "kept", "refreshed")
 
+Kind = Literal["answer", "addition", "own"]
+#: A hunk by its id, or a patch of the newer patchset by its number.
+Work = str | int
 
-def forced_edits(comparison: Comparison, transition: Transition, interdiff: Axis) -> frozenset[int]:
-    """The numbers of the edits of the axis P..D2 that are in F."""
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an edit of P..D2 is to F."""
+
+    kind: Kind
+    hunks: frozenset[str] = frozenset()  # of either patchset, that own it
+    is_carried: bool = False  # p1 had a form of it, and p2 has one
+
+
+def forced_edits(git: Git, comparison: Comparison, transition: Transition, interdiff: Axis) -> frozenset[int]:
+    """The numbers of the edits of the axis P..D2 that are in F; `git` has its trees."""
     judge = _Judge(comparison, transition)
-    return frozenset(at for at, edit in enumerate(interdiff.edits) if judge.is_forced(edit))
+    standings = [judge.standing(edit) for edit in interdiff.edits]
+    return _Settling(git, interdiff, standings, own_works(comparison, transition)).forced()
 
 
 class _Judge:
@@ -40,14 +64,23 @@ class _Judge:
         self._labels = Labels(transition.interdiff_hunks)
         self._indexes: dict[tuple[bytes, bool, frozenset[str] | None], Claims] = {}
 
-    def is_forced(self, edit: Edit) -> bool:
-        """Whether an edit of P..D2 is in F."""
+    def standing(self, edit: Edit) -> Standing:
+        """What an edit of P..D2 is, by the verdicts of its owners in p2, or if it has none there in p1."""
         names = self._labels.at(edit) if edit.kind == "text" else None
         mine = self._owners_of(edit, names, newer=True)
-        if mine:
-            return all(is_answer(one) for one in verdicts_of(mine, self._origins))
         theirs = self._owners_of(edit, names, newer=False)
-        return bool(theirs) and all(is_upstreams(one) for one in verdicts_of(theirs, self._fates))
+        hunks = frozenset(one.hunk for one in (*mine, *theirs))
+        if mine:
+            origins = verdicts_of(mine, self._origins)
+            is_carried = any(one is not None and one.word != "new" for one in origins)
+            kind: Kind = "own"
+            if all(is_answer(one) for one in origins):
+                kind = "answer" if is_carried else "addition"
+            return Standing(kind, hunks, is_carried)
+        fates = verdicts_of(theirs, self._fates)
+        is_carried = any(one is not None and one.word != "dropped" for one in fates)
+        is_upstreams_own = bool(theirs) and all(is_upstreams(one) for one in fates)
+        return Standing("answer" if is_upstreams_own else "own", hunks, is_carried)
 
     def _owners_of(self, edit: Edit, names: frozenset[str] | None, *, newer: bool) -> list[Claim]:
         """The changes of these hunks of one of the patchsets that own an edit; a table is one hunk with many edits."""
@@ -56,6 +89,72 @@ class _Judge:
             claims = self._new if newer else self._old
             self._indexes[key] = Claims(within(claims.get(edit.path, {}), names))
         return self._indexes[key].owners_of(edit)
+
+
+class _Settling:
+    """Decides edit by edit from what they are and what they belong to."""
+
+    def __init__(self, git: Git, axis: Axis, standings: Sequence[Standing], own: Mapping[str, bool]) -> None:
+        self._axis = axis
+        self._standings = standings
+        self._own = own
+        files = [at for at, file in enumerate(axis.files) if file.edits]
+        self._units = [unit.edits for unit in units_of(axis, git, files, lambda _file: False)]
+        self._ties = ties_of(axis)
+
+    def forced(self) -> frozenset[int]:
+        """The edits that are in F."""
+        kinds: dict[Kind, set[int]] = defaultdict(set)
+        for at, one in enumerate(self._standings):
+            kinds[one.kind].add(at)
+        inside = self._taken_along(kinds["answer"])
+        left = {at for at in kinds["addition"] - inside if not self._is_own_work(at)}
+        return frozenset(inside | untied(self._ties, inside, left))
+
+    def _taken_along(self, answers: set[int]) -> set[int]:
+        """Answers, what answers to the same conflicts, and what these cannot do without."""
+        inside = set(answers)
+        for unit in self._units:
+            inside |= self._same_conflict(unit, answers)
+        return tied(self._ties, inside)
+
+    def _same_conflict(self, unit: Sequence[int], answers: set[int]) -> set[int]:
+        """Of edits side by side or in one function, those that belong to the answers among them: whatever p1 had a form
+        of in that function, since P holds half of it, and what else the hunks of the answers change."""
+        mine = [at for at in unit if at in answers]
+        hunks = {name for at in mine for name in self._standings[at].hunks}
+        places = {name for at in mine for name in self._axis.edits[at].sections[:1]}
+        found = set()
+        for at in unit:
+            one = self._standings[at]
+            is_near = one.is_carried and not places.isdisjoint(self._axis.edits[at].sections[:1])
+            if is_near or not hunks.isdisjoint(one.hunks):
+                found.add(at)
+        return found
+
+    def _is_own_work(self, at: int) -> bool:
+        """Whether an addition is a part of a piece of work that downstream did of its own."""
+        return any(self._own.get(name, False) for name in self._standings[at].hunks)
+
+
+def own_works(comparison: Comparison, transition: Transition) -> dict[str, bool]:
+    """Of each hunk of p2, whether downstream's own decision is in it, or in the rest of a patch that is new.
+
+    A patchset of one patch is no piece of work, and neither is a patch that lived on.
+    """
+    newer = comparison.patchsets[transition.stop]
+    lived_on = {edge.b for edge in comparison.patch_edges if edge.release == transition.start}
+    works: dict[str, Work] = {}
+    for hunk in newer.hunks:
+        is_new = len(newer.patches) > 1 and hunk.patch not in lived_on
+        works[hunk.id] = hunk.patch if is_new else hunk.id
+    own = {works[hunk.id] for hunk in newer.hunks if any(is_own(one) for one in comparison.origins.get(hunk.id, ()))}
+    return {name: work in own for name, work in works.items()}
+
+
+def is_own(origin: Verdict) -> bool:
+    """Whether a change of p2 is new, and upstream has no part in it."""
+    return origin.word == "new" and origin.cause == "downstream"
 
 
 def by_hunk(claims: Mapping[bytes, Iterable[Claim]]) -> dict[bytes, dict[str, list[Claim]]]:

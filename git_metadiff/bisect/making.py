@@ -65,7 +65,7 @@ def forced_tree(scratch: Scratch, comparison: Comparison) -> str:
     """The id of F of the last transition, written."""
     transition = comparison.transitions[-1]
     interdiff = take_apart(scratch, transition.ported_tree, comparison.patchsets[-1].tree)
-    return write_trees(scratch, interdiff, [forced_edits(comparison, transition, interdiff)])[0]
+    return write_trees(scratch, interdiff, [forced_edits(scratch, comparison, transition, interdiff)])[0]
 
 
 def owned_axis(scratch: Scratch, comparison: Comparison, start: End, end: End) -> Axis:

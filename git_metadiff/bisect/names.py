@@ -24,7 +24,7 @@ TYPES = rb"(?:[A-Za-z_]\w*[ \t*]+)+"
 MARGIN = re.compile(rb"^(?!return\b|goto\b|else\b|case\b)(" + TYPES + rb")\**(\w{4,})[ \t]*(?=[(=;\[])", re.MULTILINE)
 MACRO = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(\w{4,})", re.MULTILINE)
 TAG = re.compile(rb"^[ \t]*(?:typedef[ \t]+)?(?:struct|union|enum)[ \t]+(\w{4,})[ \t]*(?:\{|$)", re.MULTILINE)
-CLOSING = re.compile(rb"^\}[ \t]*(\w{4,})[ \t]*[;=]", re.MULTILINE)
+CLOSING = re.compile(rb"^\}[ \t]*(?!__)(\w{4,})[ \t]*[;=]", re.MULTILINE)  # not an attribute
 DECLARING = re.compile(rb"^(static[ \t]+)?(?:DEFINE|DECLARE)_\w+\([ \t]*(\w{4,})", re.MULTILINE)
 MEMBER = re.compile(
     rb"^[ \t]+(?!return\b|goto\b|else\b|case\b)"

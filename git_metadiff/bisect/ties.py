@@ -1,0 +1,79 @@
+"""Ties: what an edit of P..D2 cannot do without, by names and by nesting.
+
+Stricter than what groups a chain (`needs`): a tie decides to which side of F an edit belongs, where a mistake is seen,
+so only names count that tell something by themselves, and of several definitions of a name one is enough.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
+
+from git_metadiff.bisect.edits import Axis
+from git_metadiff.bisect.needs import CHANGED, MOST_DEFINITIONS, Sharers, sharers_of
+from git_metadiff.bisect.nesting import nested
+from git_metadiff.bisect.units import Unit
+
+#: Names of several words, of capital letters, and those of files: `offset` may be a member of any struct, and what
+#: begins with two underscores is an attribute, which stands where a name is defined.
+TELLING = re.compile(rb"(?!__)(?:.*[a-z0-9]_+[A-Za-z0-9]|.*[a-z][A-Z]|[A-Z][A-Z0-9_]{3,}$|.* )", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """Where one of `users` is in, `others` must be: all of them, or any."""
+
+    users: frozenset[int]
+    others: frozenset[int]
+    is_whole: bool = True
+
+    def is_torn(self, inside: Set[int]) -> bool:
+        """Whether a user is in without what it cannot do without."""
+        if self.users.isdisjoint(inside):
+            return False
+        return not self.others <= inside if self.is_whole else self.others.isdisjoint(inside)
+
+
+def ties_of(axis: Axis) -> list[Tie]:
+    """The ties between the edits of an axis."""
+    found = [Tie(frozenset(nest), frozenset(nest)) for file in axis.files for nest in nested(axis, file)]
+    singles = [Unit(axis.homes[at][0], (at,)) for at in range(len(axis.edits))]
+    for (name, _), sharers in sharers_of(axis, singles).items():
+        if TELLING.match(name):
+            found += ties_by(sharers)
+    return found
+
+
+def ties_by(one: Sharers) -> Iterator[Tie]:
+    """The ties of the edits that share a name."""
+    definers = frozenset(one.defined | one.undefined)
+    if len(definers) > MOST_DEFINITIONS or len(definers | one.used | one.unused) > CHANGED:
+        return
+    if one.defined and one.undefined:
+        changed = frozenset(one.used & one.unused) - definers
+        yield Tie(definers, definers | changed)
+        yield Tie(changed, definers)
+    elif one.defined and not one.unused:  # else it was there before, defined elsewhere
+        yield Tie(frozenset(one.used) - definers, definers, is_whole=False)
+    elif one.undefined and not one.used:
+        yield Tie(definers, frozenset(one.unused) - definers)
+
+
+def tied(ties: Sequence[Tie], inside: Set[int]) -> set[int]:
+    """Some edits, and all that they cannot do without."""
+    found = set(inside)
+    while torn := [one for one in ties if one.is_torn(found)]:
+        for one in torn:
+            found |= one.others
+    return found
+
+
+def untied(ties: Sequence[Tie], inside: Set[int], left: Set[int]) -> set[int]:
+    """Those of the edits `left` that can be in beside `inside` without what is in neither."""
+    found = set(left)
+    while True:
+        lost = {at for one in ties if one.is_torn(found | inside) for at in one.users & found}
+        if not lost:
+            return found
+        found -= lost
