@@ -98,6 +98,10 @@ class Pair:
             self._chains[axis] = make_chain(self.store.git, self.comparison, axis, everything, self.scores)
         return self._chains[axis]
 
+    def drop(self) -> None:
+        """Let go of the chains: those of several pairs are not needed at a time."""
+        self._chains.clear()
+
     def plan(self, axis: str, trace: bytes = b"") -> Plan:
         """What is searched; with a trace, the steps of the same chain have other weights."""
         chain = self.chain(axis)

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Measure how often a planted interaction is found and minimised: an upstream and a downstream hunk, guilty together.
 
-The test program is a line of each hunk: a tree fails if it has both. In half of the runs the downstream hunk stands
-(both patchsets have it), in the others it is new. Each run does what `bisect run --axis patchset --minimize` does: the
+The test program is a line of each hunk: a tree fails if it has both. In half of the runs (`--new`) the downstream hunk
+is new, in the others it stands: both patchsets have it. Pairs whose newer patchset has nothing of its own get standing
+ones, and the others make up for them. Each run does what `bisect run --axis patchset --minimize` does: the
 guilty step, its hunks, the partner's axis, its hunks, and the check that each is needed.
 """
 
@@ -131,6 +132,19 @@ def draw(pair: Pair, chance: random.Random, *, stands: bool) -> Planted:
             return planted
 
 
+def plan(runs: Sequence[int], able: Sequence[bool], share: float) -> list[list[bool]]:
+    """Of each pair and run, whether the downstream hunk is new: this share of all runs, if enough pairs are able."""
+    wanted = round(share * sum(runs))
+    room = sum(count for count, can in zip(runs, able, strict=True) if can)
+    part = min(1.0, wanted / room) if room else 0.0
+    found: list[list[bool]] = []
+    seen = 0  # runs of able pairs
+    for count, can in zip(runs, able, strict=True):
+        found.append([can and int((seen + at + 1) * part) > int((seen + at) * part) for at in range(count)])
+        seen += count if can else 0
+    return found
+
+
 @dataclass(frozen=True)
 class Result:
     """One run."""
@@ -162,6 +176,15 @@ def look(pair: Pair, partners: Partners, planted: Planted, seen: dict[str, bool]
     return find_pair(upstream, downstream).doubt or "found"
 
 
+def run_pair(pair: Pair, kinds: Sequence[bool], seed: str) -> list[Result]:
+    """The runs of a pair; `kinds` tells of each whether the downstream hunk is new."""
+    partners, results = Partners(pair), []
+    for at, is_new in enumerate(kinds):
+        results.append(measure(pair, partners, random.Random(f"{seed}:{at}"), stands=not is_new))
+        print(results[-1], file=sys.stderr, flush=True)
+    return results
+
+
 def main() -> int:
     """Compare, plant, search, report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -169,20 +192,21 @@ def main() -> int:
     parser.add_argument("--pair", required=True, nargs=5, action="append", metavar=names, help="may be repeated")
     parser.add_argument("--runs", type=int, default=100, help="of all pairs together (default 100)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--new", type=float, default=0.5, metavar="SHARE", help="of runs with a new hunk (default 0.5)")
     arguments = parser.parse_args()
     results = []
     with tempfile.TemporaryDirectory() as folder:
+        pairs = []
         for number, words in enumerate(arguments.pair):
             home = Path(folder) / str(number)
             home.mkdir()
-            pair = Pair.open(words, home)
-            partners = Partners(pair)
-            mine = arguments.runs // len(arguments.pair) + (number < arguments.runs % len(arguments.pair))
-            for run in range(mine):
-                chance = random.Random(f"{arguments.seed}:{number}:{run}")
-                stands = run % 2 == 0 or not has_new(pair)
-                results.append(measure(pair, partners, chance, stands=stands))
-                print(results[-1], file=sys.stderr, flush=True)
+            pairs.append(Pair.open(words, home))
+        parts = len(pairs)
+        runs = [arguments.runs // parts + (at < arguments.runs % parts) for at in range(parts)]
+        kinds = plan(runs, [has_new(pair) for pair in pairs], arguments.new)
+        for number, mine in enumerate(kinds):
+            results += run_pair(pairs[number], mine, f"{arguments.seed}:{number}")
+            pairs[number].drop()
     for stands in (True, False):
         some = [one for one in results if one.stands == stands]
         found = sum(one.outcome == "found" for one in some)
