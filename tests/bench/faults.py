@@ -3,7 +3,8 @@
 
 A run draws an axis of a pair, and of its chain a step; the test program is a line of that step's text in a file. Three
 searches look for the step: one without a trace, one with a trace that names a function beside the guilty change (a
-caller of it, and two functions from anywhere), and plain halving, which is what `git bisect` does on the same chain.
+caller of it, and two functions from anywhere), and plain halving by the rule of `git bisect` on the same chain. With
+`--git`, git runs too: `git bisect run` on the chain's commits, so that the rule is held against what git really does.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
+from gitbisect import bisect  # noqa: E402
 from suspects import bodies, oops  # noqa: E402
 
 from git_metadiff.bisect import Facts, gather, rank  # noqa: E402
@@ -62,6 +64,7 @@ class Pair:
     store: Store
     environ: Mapping[str, str]
     comparison: Comparison
+    home: Path  # of the repository
     _chains: dict[str, Chain] = field(default_factory=dict)
 
     @classmethod
@@ -75,7 +78,7 @@ class Pair:
         clone = ["git", "clone", "-q", "--bare", "--shared", "--", str(Path(repo).resolve()), str(store)]
         subprocess.run(clone, env=environ, check=True)
         comparison = compare(store, rest[:2], rest[2:], environ=environ, cwd=Path.cwd())
-        return cls(f"{Path(repo).stem} {rest[0]}..{rest[1]}", open_store(store, environ), environ, comparison)
+        return cls(f"{Path(repo).stem} {rest[0]}..{rest[1]}", open_store(store, environ), environ, comparison, store)
 
     @cached_property
     def reader(self) -> TreeReader:
@@ -272,10 +275,11 @@ class Result:
     without: int
     traced: int | None
     found: bool
+    git: int | None = None  # tests of `git bisect run`, where it was asked
 
 
-def measure(pair: Pair, chance: random.Random) -> Result:
-    """Plant a fault, and look for it."""
+def measure(pair: Pair, chance: random.Random, *, git: bool = False) -> Result:
+    """Plant a fault, and look for it; with `git` by `git bisect` itself too."""
     fault = draw(pair, chance)
     plan = pair.plan(fault.axis)
     found, without = search(pair, plan, fault.check, traced=False)
@@ -286,7 +290,13 @@ def measure(pair: Pair, chance: random.Random) -> Result:
         good &= found == (fault.guilty,)
     session = Quiet(Path(), plan, State("faults", ""))
     plain = plain_tests(session.order, fault.guilty)
-    return Result(pair.name, fault.axis, len(plan.steps), plain, without, traced, good)
+    tests = None
+    if git:
+        points, check = pair.chain(fault.axis).points, fault.check
+        ends = points[0].commit, points[-1].commit
+        commit, tests = bisect(pair.home, pair.environ, ends, (check.path, check.line, check.there))
+        good &= commit == points[fault.guilty + 1].commit
+    return Result(pair.name, fault.axis, len(plan.steps), plain, without, traced, good, tests)
 
 
 def report(results: Sequence[Result]) -> None:
@@ -297,17 +307,34 @@ def report(results: Sequence[Result]) -> None:
     print(f"found {sum(one.found for one in results)} of {len(results)}")
     say("without a trace", [(one.plain, one.without) for one in results])
     say("with a trace", [(one.plain, one.traced) for one in results if one.traced is not None])
+    say_git(results)
 
 
-def say(name: str, pairs: Sequence[tuple[int, int]]) -> None:
-    """Print the tests of plain halving and of a search."""
+def say_git(results: Sequence[Result]) -> None:
+    """Print how the rule of plain halving compares with git's own tests."""
+    asked = [(one.git, one) for one in results if one.git is not None]
+    if asked:
+        more = Counter(tests - one.plain for tests, one in asked)
+        differing = ", ".join(f"{by:+d} in {count}" for by, count in sorted(more.items()) if by) or "nowhere"
+        mean = sum(tests for tests, _ in asked) / len(asked)
+        plain = sum(one.plain for _, one in asked) / len(asked)
+        print(
+            f"git bisect run   {len(asked)} runs: {mean:.2f} tests, plain halving {plain:.2f}; "
+            f"equal in {more[0]}, git's differ: {differing}"
+        )
+        say("without a trace", [(tests, one.without) for tests, one in asked], "git bisect run")
+        say("with a trace", [(tests, one.traced) for tests, one in asked if one.traced is not None], "git bisect run")
+
+
+def say(name: str, pairs: Sequence[tuple[int, int]], other: str = "plain halving") -> None:
+    """Print the tests of plain halving (or of something else) and of a search."""
     if not pairs:
         return
     plain, ours = sum(one for one, _ in pairs), sum(one for _, one in pairs)
     savings = sorted(1 - mine / most for most, mine in pairs if most)
     worse = sum(mine > most for most, mine in pairs)
     print(
-        f"{name:<16} {len(pairs)} runs: plain halving {plain / len(pairs):.2f} tests, ours {ours / len(pairs):.2f}; "
+        f"{name:<16} {len(pairs)} runs: {other} {plain / len(pairs):.2f} tests, ours {ours / len(pairs):.2f}; "
         f"saving: median {statistics.median(savings):.0%}, mean {1 - ours / plain:.0%}; "
         f"worse in {worse}, by {max(mine - most for most, mine in pairs)} at most"
     )
@@ -326,6 +353,7 @@ def main() -> int:
     )
     parser.add_argument("--runs", type=int, default=100, help="of all pairs together (default 100)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--git", action="store_true", help="run git bisect too")
     arguments = parser.parse_args()
     results = []
     with tempfile.TemporaryDirectory() as folder:
@@ -335,7 +363,7 @@ def main() -> int:
             pair = Pair.open(words, home)
             mine = arguments.runs // len(arguments.pair) + (number < arguments.runs % len(arguments.pair))
             for run in range(mine):
-                results.append(measure(pair, random.Random(f"{arguments.seed}:{number}:{run}")))
+                results.append(measure(pair, random.Random(f"{arguments.seed}:{number}:{run}"), git=arguments.git))
                 print(results[-1], file=sys.stderr)
     report(results)
     return 0 if all(one.found for one in results) else 1
