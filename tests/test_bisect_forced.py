@@ -10,7 +10,7 @@ import pytest
 
 from git_metadiff.bisect.edits import take_apart
 from git_metadiff.bisect.making import forced_tree
-from git_metadiff.bisect.nesting import balance, nested
+from git_metadiff.bisect.nesting import balance, nested, out_of_balance
 from git_metadiff.bisect.ties import tied, ties_of, untied
 from git_metadiff.compare import compare
 from git_metadiff.git import Git, Scratch
@@ -33,7 +33,7 @@ def changed(files: Files, *steps: Step) -> dict[str, str]:
     found = dict(files)
     for path, old, new in steps:
         assert found.get(path, "").count(old) == 1, (path, old)
-        found[path] = found[path].replace(old, new)
+        found[path] = found.get(path, "").replace(old, new)
     return found
 
 
@@ -72,13 +72,14 @@ class Forced:
             trees = (
                 comparison.transitions[-1].ported_tree, forced_tree(scratch, comparison), comparison.patchsets[-1].tree
             )  # fmt: skip
-            ported, forced, newer = ({name: read(scratch, tree, name) for name in self._releases[1]} for tree in trees)
+            ported, forced, newer = (texts_of(scratch, tree) for tree in trees)
         return ported, forced, newer, comparison
 
 
-def read(git: Git, tree: str, path: str) -> str:
-    """A file of a tree."""
-    return git.run("cat-file", "blob", f"{tree}:{path}").decode()
+def texts_of(git: Git, tree: str) -> dict[str, str]:
+    """The files of a tree."""
+    names = git.run("ls-tree", "-r", "--name-only", tree).decode().split()
+    return {name: git.run("cat-file", "blob", f"{tree}:{name}").decode() for name in names}
 
 
 @pytest.fixture
@@ -214,6 +215,63 @@ def test_what_answers_to_one_conflict_comes_together(make: Callable[[Files, Sequ
     assert "count_found(bus, found, BUS_LIMIT)" in forced["bus.c"]  # of the same function, and p1 had a form of it
     assert forced["bus.h"] == newer["bus.h"]  # defines what that uses
     assert "wipe_slots(bus, 0)" in newer["bus.c"] and "wipe_slots(bus);" in forced["bus.c"]  # another function
+
+
+AUDIT = f"""{filler("audit")}
+int audit_bus(struct bus *bus)
+{{
+	if (bus->slot_len == 0)
+		return -1;
+	note_bus(bus);
+	return 0;
+}}
+
+{filler("between")}
+int audit_slots(struct bus *bus)
+{{
+	note_slots(bus);
+	return 0;
+}}
+"""
+
+
+def test_what_p_cannot_build_with_is_in_whatever_its_verdict(make: Callable[[Files, Sequence[Step]], Forced]) -> None:
+    """A file that p1 brings is one change: who wanted which of its lines is not to be told by lines alone."""
+    first = changed(START, ("bus.h", "#define BUS_SLOTS 8\n", "struct bus {\n	int slot_len;\n	int count;\n};\n"))
+    upstream = ("bus.h", "	int slot_len;\n", "	int slot_room;\n")
+    fitted = changed(
+        {"audit.c": AUDIT},
+        ("audit.c", "bus->slot_len == 0", "bus->slot_room == 0"),
+        ("audit.c", "	note_slots(bus);\n", '	note_slots(bus, "all");\n	note_end(bus);\n'),
+    )["audit.c"]
+    story = make(first, [upstream]).patched(0, ("audit", [("audit.c", "", AUDIT)]))
+    ported, forced, newer, comparison = story.patched(1, ("audit", [("audit.c", "", fitted)])).texts()
+    assert {verdict.cause for found in comparison.origins.values() for verdict in found} == {"downstream"}
+    assert "slot_len" in ported["audit.c"] and "slot_len" not in forced["audit.c"]
+    assert "note_end" in newer["audit.c"] and "note_end" not in forced["audit.c"]
+
+
+def test_what_upstream_defines_too_is_not_in_twice(make: Callable[[Files, Sequence[Step]], Forced]) -> None:
+    ours = "static int\ncount_slots(struct bus *bus, int all)\n{\n	return walk(bus, all);\n}\n\n"
+    theirs = "static int\ncount_slots(struct bus *bus)\n{\n	return walk_all(bus);\n}\n\n"
+    place = "int reset_bus(struct bus *bus)\n"
+    upstream = ("bus.c", "int probe_bus(struct bus *bus)\n", theirs + "int probe_bus(struct bus *bus)\n")
+    call = ("bus.c", "	forget_slots(bus);\n", "	forget_slots(bus);\n	wipe_slots(bus, count_slots(bus, 1));\n")
+    fitted = (call[0], call[1], call[2].replace("(bus, 1)", "(bus)"))
+    story = make(START, [upstream]).patched(0, ("wipe", [call, ("bus.c", place, ours + place)]))
+    ported, forced, _newer, _comparison = story.patched(1, ("wipe", [fitted])).texts()
+    assert ported["bus.c"].count("\ncount_slots(") == 2
+    assert forced["bus.c"].count("\ncount_slots(") == 1 and "count_slots(bus)" in forced["bus.c"]
+
+
+def test_lines_that_close_more_than_they_open(repository: Repository) -> None:
+    old = {"bus.c": CODE.replace("	quiet_bus(bus);\n", "	quiet_bus(bus);\n	}\n"), "slot.c": CODE}
+    new = {"bus.c": CODE.replace("bus->count += found", "bus->count = found"), "slot.c": CODE.replace("bus(", "slot(")}
+    with Scratch(Git(repository.path / ".git", os.environ), os.environ) as scratch:
+        trees = [repository.git("rev-parse", repository.commit(files) + "^{tree}") for files in (old, new)]
+        axis = take_apart(scratch, *trees)
+    torn = [axis.edits[at] for file in axis.files for at in out_of_balance(axis, file)]
+    assert [(edit.path, edit.removed) for edit in torn] == [(b"bus.c", (b"	}",))]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ of P..D2 are of three kinds:
 
 - answers: the cause of their changes is `upstream`, and p1 had a form of them; or they are kept or refreshed, and in
   P..D2 only since P has no place, or another one, for them; or they take back a change of p1 whose fate upstream
-  decided: absorbed, orphaned, or edited or moved with that cause;
+  decided: absorbed, orphaned, or edited or moved with that cause; or P cannot build with the lines that they take out
+  (see `broken`);
 - additions: new changes that stand on upstream's new code, or undo it;
 - all others are downstream's own, and so is one that shares its lines with such a change.
 
@@ -19,13 +20,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
+from git_metadiff.bisect.broken import broken_by_upstream
 from git_metadiff.bisect.edits import Axis, Edit
 from git_metadiff.bisect.owners import Claim, Claims, Labels, claims_by_path
 from git_metadiff.bisect.ties import tied, ties_of, untied
-from git_metadiff.bisect.units import units_of
+from git_metadiff.bisect.units import NEAR, gap_between, units_of
 from git_metadiff.git import Git
 from git_metadiff.model import Comparison, Transition, Verdict
 
@@ -44,12 +47,18 @@ class Standing:
     kind: Kind
     hunks: frozenset[str] = frozenset()  # of either patchset, that own it
     is_carried: bool = False  # p1 had a form of it, and p2 has one
+    is_withdrawn: bool = False  # it only takes back what p1 changed
 
 
 def forced_edits(git: Git, comparison: Comparison, transition: Transition, interdiff: Axis) -> frozenset[int]:
     """The numbers of the edits of the axis P..D2 that are in F; `git` has its trees."""
     judge = _Judge(comparison, transition)
     standings = [judge.standing(edit) for edit in interdiff.edits]
+    last = len(comparison.releases) - 1
+    old, new = (comparison.releases[min(at, last)].tree for at in (transition.start, transition.stop))
+    own = [at for at, one in enumerate(standings) if one.kind == "own" and (one.is_carried or one.is_withdrawn)]
+    for at in broken_by_upstream(git, (old, new), interdiff, own):
+        standings[at] = replace(standings[at], kind="answer")
     return _Settling(git, interdiff, standings, own_works(comparison, transition)).forced()
 
 
@@ -80,7 +89,7 @@ class _Judge:
         fates = verdicts_of(theirs, self._fates)
         is_carried = any(one is not None and one.word != "dropped" for one in fates)
         is_upstreams_own = bool(theirs) and all(is_upstreams(one) for one in fates)
-        return Standing("answer" if is_upstreams_own else "own", hunks, is_carried)
+        return Standing("answer" if is_upstreams_own else "own", hunks, is_carried, is_withdrawn=bool(theirs))
 
     def _owners_of(self, edit: Edit, names: frozenset[str] | None, *, newer: bool) -> list[Claim]:
         """The changes of these hunks of one of the patchsets that own an edit; a table is one hunk with many edits."""
@@ -107,9 +116,21 @@ class _Settling:
         kinds: dict[Kind, set[int]] = defaultdict(set)
         for at, one in enumerate(self._standings):
             kinds[one.kind].add(at)
-        inside = self._taken_along(kinds["answer"])
-        left = {at for at in kinds["addition"] - inside if not self._is_own_work(at)}
-        return frozenset(inside | untied(self._ties, inside, left))
+        additions = {at for at in kinds["addition"] if not self._is_own_work(at)}
+        inside = self._taken_along(kinds["answer"] | self._rewritten(kinds["own"], additions))
+        return frozenset(inside | untied(self._ties, inside, additions - inside))
+
+    def _rewritten(self, own: set[int], additions: set[int]) -> set[int]:
+        """Changes of p1 that are taken back beside an addition, and the addition: it is there in their stead, on lines
+        that upstream brought."""
+        found = set()
+        for file in self._axis.files:
+            for pair in pairwise(file.content):
+                old, new = (pair, pair[::-1])[pair[0] in additions]
+                is_near = gap_between(self._axis, *pair) <= 2 * NEAR  # of one `@@`
+                if is_near and new in additions and old in own and self._standings[old].is_withdrawn:
+                    found |= {old, new}
+        return found
 
     def _taken_along(self, answers: set[int]) -> set[int]:
         """Answers, what answers to the same conflicts, and what these cannot do without."""

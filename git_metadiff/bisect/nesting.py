@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from git_metadiff.bisect.edits import Axis, File
+from git_metadiff.bisect.edits import Axis, Edit, File
 
 #: What opens and what closes, at the beginning of a line: the conditions of C, of make, of Kconfig and the shell.
 CONDITIONS = (
@@ -32,8 +32,7 @@ def nested(axis: Axis, file: File) -> Iterator[tuple[int, ...]]:
         found: list[int] = []
         level = 0
         for number in file.content:
-            edit = axis.edits[number]
-            change = balance(kind, edit.path, edit.added) - balance(kind, edit.path, edit.removed)
+            change = balance_of(kind, axis.edits[number])
             if change:
                 found.append(number)
                 level += change
@@ -41,6 +40,19 @@ def nested(axis: Axis, file: File) -> Iterator[tuple[int, ...]]:
                 if len(found) <= MOST:
                     yield tuple(found)
                 found = []
+
+
+def out_of_balance(axis: Axis, file: File) -> Iterator[int]:
+    """The edits of a file that opens more, or fewer, than it closes in the first tree than in the second."""
+    for kind in range(len(CONDITIONS) + 1):
+        found = {at: balance_of(kind, axis.edits[at]) for at in file.content}
+        if sum(found.values()):
+            yield from (at for at, change in found.items() if change)
+
+
+def balance_of(kind: int, edit: Edit) -> int:
+    """How many more of a kind an edit opens than it closes."""
+    return balance(kind, edit.path, edit.added) - balance(kind, edit.path, edit.removed)
 
 
 def balance(kind: int, path: bytes, lines: Sequence[bytes]) -> int:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
-from git_metadiff.bisect.edits import Axis
+from git_metadiff.bisect.edits import Axis, Edit
 from git_metadiff.bisect.needs import CHANGED, MOST_DEFINITIONS, Sharers, sharers_of
 from git_metadiff.bisect.nesting import nested
 from git_metadiff.bisect.units import Unit
@@ -18,6 +18,8 @@ from git_metadiff.bisect.units import Unit
 #: Names of several words, of capital letters, and those of files: `offset` may be a member of any struct, and what
 #: begins with two underscores is an attribute, which stands where a name is defined.
 TELLING = re.compile(rb"(?!__)(?:.*[a-z0-9]_+[A-Za-z0-9]|.*[a-z][A-Z]|[A-Z][A-Z0-9_]{3,}$|.* )", re.DOTALL)
+
+DECLARATION = re.compile(rb"(?:extern\b.*|[A-Za-z_][^={]*\([^={]*);[ \t]*(?:/[*/].*)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,11 @@ def ties_of(axis: Axis) -> list[Tie]:
     singles = [Unit(axis.homes[at][0], (at,)) for at in range(len(axis.edits))]
     for (name, _), sharers in sharers_of(axis, singles).items():
         if TELLING.match(name):
-            found += ties_by(sharers)
+            found += ties_by(axis, name, sharers)
     return found
 
 
-def ties_by(one: Sharers) -> Iterator[Tie]:
+def ties_by(axis: Axis, name: bytes, one: Sharers) -> Iterator[Tie]:
     """The ties of the edits that share a name."""
     definers = frozenset(one.defined | one.undefined)
     if len(definers) > MOST_DEFINITIONS or len(definers | one.used | one.unused) > CHANGED:
@@ -55,9 +57,19 @@ def ties_by(one: Sharers) -> Iterator[Tie]:
         yield Tie(definers, definers | changed)
         yield Tie(changed, definers)
     elif one.defined and not one.unused:  # else it was there before, defined elsewhere
-        yield Tie(frozenset(one.used) - definers, definers, is_whole=False)
+        users = frozenset(one.used) - definers
+        proper = frozenset(at for at in definers if not is_declaration(axis.edits[at], name))
+        yield Tie(users | definers if proper else users, proper or definers, is_whole=False)
+        if name.startswith(b"object "):  # a file that comes is no use without its Makefile line
+            yield Tie(definers, users)
     elif one.undefined and not one.used:
         yield Tie(definers, frozenset(one.unused) - definers)
+
+
+def is_declaration(edit: Edit, name: bytes) -> bool:
+    """Whether an edit declares a name only: `extern struct form forms[];`."""
+    lines = [text for text in edit.added if name in text]
+    return bool(lines) and all(DECLARATION.match(text) for text in lines)
 
 
 def tied(ties: Sequence[Tie], inside: Set[int]) -> set[int]:
