@@ -21,7 +21,7 @@ from git_metadiff.errors import MetadiffError
 from git_metadiff.git import Git
 from git_metadiff.model import Comparison, Verdict
 from git_metadiff.store import open_store
-from tests.conftest import Repository
+from tests.conftest import Metadiff, Repository
 from tests.pairs import copy_of, numbered, with_lines
 
 Files = dict[str, str | bytes | None]
@@ -314,3 +314,39 @@ def test_trees_that_are_the_same_differ_in_nothing(history: Repository) -> None:
     same, there, back, again = diff_raw(git, [(one, one), (one, two), (two, one), (two, two)])
     assert same == again == [] and [path for path, _ in there] == [path for path, _ in back]
     assert dict(there)[b"src/moved.c"] is None and dict(back)[b"lib/moved.c"] is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "found"),
+    [  # a file and a line of it that fails
+        ("src/main.c:main new", "guilty step 1 of 3: "),
+        ("src/other.c:other line 3;", "repaired by step 2 of 2, "),
+    ],
+)
+def test_the_merge_base_is_tested_once_and_decides_which_side_is_searched(
+    fault: str, found: str, metadiff: Metadiff, repository: Repository, tmp_path: Path
+) -> None:
+    compared(fork(repository))
+    made = tmp_path / "made"
+    path, line = fault.split(":")
+    test = f'git rev-parse HEAD >>"{made}"; ! grep -qF "{line}" {path}'
+    arguments = ("bisect", "run", "--carry", "--worktree", str(tmp_path / "tree"), "--", "sh", "-c", test)
+    done = metadiff(*arguments, cwd=repository.path)
+    assert done.returncode == 0, done.stderr.decode()
+    commits = made.read_text().split()
+    assert len(commits) == len(set(commits)) == 3, "both ends and one between them"
+    first = repository.git("log", "-1", "--format=%P", commits[0])
+    assert first == repository.git("merge-base", "v1", "v2")
+    assert done.stdout.decode().startswith(found)
+    assert "1 test between the ends" in done.stdout.decode()
+
+
+def test_answers_by_hand_turn_the_search_too(metadiff: Metadiff, repository: Repository) -> None:
+    compared(fork(repository))
+    for words in (("start", "--carry", "--no-checkout"), ("bad",), ("good",)):
+        done = metadiff("bisect", *words, cwd=repository.path)
+        assert done.returncode == 0, done.stderr.decode()
+    told = done.stdout.decode()
+    assert "repaired by step 2 of 2" in told and "1 test between the ends" in told
+    wrong = metadiff("bisect", "bad", "v1", cwd=repository.path)  # D1 is what the user is sure of
+    assert wrong.returncode == 128 and "fatal: the end that works, D1, fails" in wrong.stderr.decode()

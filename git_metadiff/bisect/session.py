@@ -112,10 +112,15 @@ class Session:
         yield from ((at, one) for at, one in self.state.made.items() if at not in self.plan.made)
 
     def find(self, commit: str) -> int | None:
-        """The step of a commit's full id: of a point, or the real commit that a step stands for."""
+        """The step of a commit's full id: of a point, or the real commit that a step stands for.
+
+        Backwards a step takes the commit away that it names, so its point is on another one: only the source knows.
+        """
         for at, point in self.known_points():
             if point.commit == commit:
                 return at
+        if self.state.options.get("base_fails"):
+            return None
         for at, step in enumerate(self.plan.steps):
             if step.upstream and step.upstream == commit:
                 return at

@@ -211,6 +211,7 @@ def turn_back(session: Session, error: WrongEndError, ground: Ground) -> Session
     session.state.answers.append(error.given)
     source = make_source(ground, session.state.options)
     session.turn(source)
+    session.points([session.last])  # it is the end that fails now, and has its answer
     return session
 
 
