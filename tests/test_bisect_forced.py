@@ -279,12 +279,16 @@ def test_lines_that_close_more_than_they_open(repository: Repository) -> None:
     [
         (0, "a.c", "#if A\n# ifdef B\n#else\n#endif", 1),
         (0, "a.c", "  # endif", -1),
+        (0, "a.sh", "# if this is a remark", 0),
         (1, "Makefile", "ifneq ($(X),y)\nifdef Y", 2),
-        (1, "Makefile", "endif # X\niffy = 1", -1),
+        (1, "rules/Makefile.flags", "endif # X\niffy = 1\n\tif test -x a", -1),
+        (1, "src/Makefile.am", "if GNUTLS\nA = 1\nelse\nA = 2\nendif", 0),
         (2, "rules.mk", "define rule\nendef", 0),
-        (3, "Kconfig", 'menu "Bus"\nmenuconfig BUS', 1),
-        (4, "a.c", '	if (c == \'{\') { /* } */ puts("}}\\"}"); // }', 1),
-        (4, "a.txt", "{{{", 0),
+        (3, "drivers/Kconfig", "if BUS\n\thelp\n\t  if it is there", 1),
+        (4, "Config.src", 'menu "Bus"\nmenuconfig BUS', 1),
+        (5, "a.c", '	if (c == \'{\') { /* } */ puts("}}\\"}"); // }', 1),
+        (5, "a.c", "#if A\n	if (a) {\n#else\n# if B\n	if (b) {\n# endif\n#endif\n	}", 0),
+        (5, "a.txt", "{{{", 0),
     ],
 )
 def test_balance_of_lines(kind: int, path: str, text: str, level: int) -> None:

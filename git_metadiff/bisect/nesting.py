@@ -8,20 +8,44 @@ of balance up to the one that brings the sum back to nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from git_metadiff.bisect.edits import Axis, Edit, File
+from git_metadiff.bisect.names import is_build_file, is_code
 
-#: What opens and what closes, at the beginning of a line: the conditions of C, of make, of Kconfig and the shell.
-CONDITIONS = (
-    (re.compile(rb"[ \t]*#[ \t]*if"), re.compile(rb"[ \t]*#[ \t]*endif")),
-    (re.compile(rb"[ \t]*if(?:n?eq|n?def)\b"), re.compile(rb"[ \t]*endif\b")),
-    (re.compile(rb"[ \t]*define[ \t]+\S+[ \t]*$"), re.compile(rb"[ \t]*endef\b")),
-    (re.compile(rb"menu[ \t]"), re.compile(rb"endmenu\b")),
-)
+KCONFIG = re.compile(rb"(?:^|/)(?:Kconfig[^/]*|Config\.(?:in|src))$")
 #: Braces in these are text.
 LITERAL = re.compile(rb"'(?:\\.|[^'\\])'|\"(?:\\.|[^\"\\])*\"|//.*|/\*.*?\*/")
-BRACED = (b".c", b".h", b".cc", b".cpp", b".hpp", b".S", b".y", b".l")
+OTHERWISE = re.compile(rb"[ \t]*#[ \t]*el(?:se|if)")
+
+
+def is_c(path: bytes) -> bool:
+    """Whether a file is C, or goes through its preprocessor."""
+    return is_code(path) or path.endswith((b".y", b".l"))
+
+
+def is_make(path: bytes) -> bool:
+    """Whether a file is read by make, or by automake."""
+    return is_build_file(path) or path.endswith(b".am")
+
+
+class Nest(NamedTuple):
+    """What opens and what closes, at the beginning of a line, and in which files. A tab before it makes a command of a
+    line of a Makefile."""
+
+    applies: Callable[[bytes], object]
+    opening: re.Pattern[bytes]
+    closing: re.Pattern[bytes]
+
+
+CONDITIONS = (
+    Nest(is_c, re.compile(rb"[ \t]*#[ \t]*if"), re.compile(rb"[ \t]*#[ \t]*endif")),
+    Nest(is_make, re.compile(rb" *if(?:n?eq|n?def)?[ \t(]"), re.compile(rb" *endif\b")),
+    Nest(is_make, re.compile(rb" *define[ \t]+\S+[ \t]*$"), re.compile(rb" *endef\b")),
+    Nest(KCONFIG.search, re.compile(rb"if[ \t]"), re.compile(rb"endif\b")),
+    Nest(KCONFIG.search, re.compile(rb"menu[ \t]"), re.compile(rb"endmenu\b")),
+)
 #: A balance that so many edits do not restore is none: a brace that both branches of a condition open is there twice.
 MOST = 12
 
@@ -58,9 +82,22 @@ def balance_of(kind: int, edit: Edit) -> int:
 def balance(kind: int, path: bytes, lines: Sequence[bytes]) -> int:
     """How many more of a kind lines open than they close; the last kind are braces."""
     if kind < len(CONDITIONS):
-        opening, closing = CONDITIONS[kind]
-        return sum(bool(opening.match(text)) - bool(closing.match(text)) for text in lines)
-    if not path.endswith(BRACED):
+        applies, opening, closing = CONDITIONS[kind]
+        return sum(bool(opening.match(text)) - bool(closing.match(text)) for text in lines) if applies(path) else 0
+    if not is_c(path):
         return 0
-    bare = (LITERAL.sub(b"", text) for text in lines)
+    bare = (LITERAL.sub(b"", text) for text in first_branches(lines))
     return sum(text.count(b"{") - text.count(b"}") for text in bare)
+
+
+def first_branches(lines: Sequence[bytes]) -> Iterator[bytes]:
+    """Lines without the other branches of their conditions: what both branches open is closed once."""
+    opening, closing = CONDITIONS[0].opening, CONDITIONS[0].closing
+    level = -1  # of conditions inside a branch that is left out; -1 outside of one
+    for text in lines:
+        if level >= 0:
+            level += bool(opening.match(text)) - bool(closing.match(text))
+        elif OTHERWISE.match(text):
+            level = 0
+        else:
+            yield text
