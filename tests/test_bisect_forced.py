@@ -288,6 +288,7 @@ def test_lines_that_close_more_than_they_open(repository: Repository) -> None:
         (4, "Config.src", 'menu "Bus"\nmenuconfig BUS', 1),
         (5, "a.c", '	if (c == \'{\') { /* } */ puts("}}\\"}"); // }', 1),
         (5, "a.c", "#if A\n	if (a) {\n#else\n# if B\n	if (b) {\n# endif\n#endif\n	}", 0),
+        (5, "a.c", "/* it was\n *	if (a) {\n * once */\n	if (b) {", 1),
         (5, "a.txt", "{{{", 0),
     ],
 )

@@ -16,7 +16,10 @@ from git_metadiff.bisect.names import is_build_file, is_code
 
 KCONFIG = re.compile(rb"(?:^|/)(?:Kconfig[^/]*|Config\.(?:in|src))$")
 #: Braces in these are text.
-LITERAL = re.compile(rb"'(?:\\.|[^'\\])'|\"(?:\\.|[^\"\\])*\"|//.*|/\*.*?\*/")
+LITERAL = re.compile(
+    rb"'(?:\\.|[^'\\\n])'|\"(?:\\.|[^\"\\\n])*\"|//[^\n]*|/\*.*?(?:\*/|\Z)",
+    re.DOTALL,
+)
 OTHERWISE = re.compile(rb"[ \t]*#[ \t]*el(?:se|if)")
 
 
@@ -86,8 +89,8 @@ def balance(kind: int, path: bytes, lines: Sequence[bytes]) -> int:
         return sum(bool(opening.match(text)) - bool(closing.match(text)) for text in lines) if applies(path) else 0
     if not is_c(path):
         return 0
-    bare = (LITERAL.sub(b"", text) for text in first_branches(lines))
-    return sum(text.count(b"{") - text.count(b"}") for text in bare)
+    bare = LITERAL.sub(b"", b"\n".join(first_branches(lines)))
+    return bare.count(b"{") - bare.count(b"}")
 
 
 def first_branches(lines: Sequence[bytes]) -> Iterator[bytes]:
