@@ -8,8 +8,10 @@ change exactly, and a conflict costs only the changes that have no place.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+
+from rapidfuzz.distance import LCSseq
 
 from git_metadiff.apply import FileTrace
 from git_metadiff.bare import bare, find_bare
@@ -23,6 +25,8 @@ from git_metadiff.renames import true_renames
 CONTEXT = 3
 #: So many letters and digits make a text that is not there twice by chance.
 TELLING = 40
+#: So many make one that is like another not by chance alone.
+ALIKE = 16
 #: By so many lines more upstream may have wrapped what it took over.
 WRAPPED = 8
 
@@ -32,6 +36,7 @@ REASONS = {
     "no-context": "upstream removed the code around it",
     "several-places": "its context fits several places of the new release",
     "overlap": "its place is taken by another change of the same patchset",
+    "alike": "upstream put most of its lines there already, in a form of its own",
     "file-deleted": "upstream deleted the file",
     "file-exists": "upstream added a file of the same name",
     "file-changed": "upstream changed a file that it removes or replaces as a whole",
@@ -312,6 +317,8 @@ class Placer:
         if any(self._by_upstream(slid) for slid in [change, *variants]):
             change.state = "absorbed"
             return
+        if change.a == change.b and self._beside_its_like(change, variants):
+            return
         for slid in [change, *variants]:
             if self._by_map(slid):
                 for name in ("a", "b", "c", "d", "x", "y", "state", "sure"):
@@ -340,6 +347,27 @@ class Placer:
         """Whether upstream made the very same change."""
         block = self.blocks.get((change.a, change.b))
         return block is not None and self.u2[block.c : block.d] == self.d1[change.c : change.d]
+
+    def _beside_its_like(self, change: NetChange, variants: Sequence[NetChange]) -> bool:
+        """Whether upstream inserted the same or nearly the same where an insertion would go, or where it slides to.
+
+        Put beside that it would be there twice, which a merge does too where the insertion slides away from
+        upstream's. All of its lines in order are its effect; more than half of what they say is left to a person.
+        """
+        for slid in [change, *variants]:
+            low, high = self.map.gap(slid.a)
+            if low == high:
+                continue
+            added, there = self.d1[slid.c : slid.d], self.u2[low:high]
+            words = words_in(b"".join(added))
+            same = said_alike(added, there)
+            if same == words >= TELLING or self._absorbed(slid):
+                change.state = "absorbed"
+                return True
+            if same * 2 > words >= ALIKE:
+                change.state, change.reason = "unplaced", "alike"
+                return True
+        return False
 
     def _by_map(self, change: NetChange) -> bool:
         if change.b > change.a:
@@ -416,6 +444,12 @@ class Placer:
 
     def _moved_here(self, at: int, size: int) -> bool:
         return all(self.map.is_new(line) for line in range(at, at + size))
+
+
+def said_alike(lines: list[bytes], others: list[bytes]) -> int:
+    """How many letters and digits of `lines` stand in `others` too, in whole lines and in order."""
+    blocks = LCSseq.opcodes(lines, others)
+    return sum(words_in(b"".join(lines[one.src_start : one.src_end])) for one in blocks if one.tag == "equal")
 
 
 def occurrences(lines: list[bytes], needle: list[bytes]) -> Iterator[int]:

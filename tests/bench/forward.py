@@ -68,6 +68,7 @@ class Score:
     equal: int = 0
     seconds: float = 0.0
     wrongs: list[str] = field(default_factory=list)
+    twices: list[str] = field(default_factory=list)
     keys: set[tuple[str, int]] = field(default_factory=set)  # of placed changes, in this pair
 
     def add(self, other: Score) -> None:
@@ -429,7 +430,9 @@ def judge(
     found.known += known
     if not at:
         return False
-    found.twice += not there and places.taken(hunk.path, change)
+    if not there and places.taken(hunk.path, change):
+        found.twice += 1
+        found.twices.append(f"{hunk.path.decode('latin-1')}:{change.old_start} at {at}, patch {hunk.patch}")
     if known and theirs[0] is not None:
         goal = places.gap(theirs[0][0], hunk.path, there[0])
         tree = run.trees[hunk.patch]
@@ -529,7 +532,7 @@ def main() -> int:
     parser.add_argument("--repo", type=Path, help="a repository that holds the releases; it is not written to")
     parser.add_argument("--plants", type=int, default=600)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
-    parser.add_argument("--wrong", action="store_true", help="name every change in the wrong place")
+    parser.add_argument("--wrong", action="store_true", help="name every change in the wrong place, or placed twice")
     options = parser.parse_args()
     totals: dict[str, Score] = {}
     for title, scores in runs_of(options):
@@ -539,6 +542,7 @@ def main() -> int:
             print(f"  {name:<6} {one.words()}   not placed here, but {rest}", flush=True)
             if options.wrong:
                 print("".join(f"      wrong  {text}\n" for text in one.wrongs), end="")
+                print("".join(f"      twice  {text}\n" for text in one.twices), end="")
             totals.setdefault(name, Score()).add(one)
     print("all")
     for name, one in totals.items():
