@@ -1,34 +1,25 @@
 """The ported tree P: U2 with every change of p1 that still has a place, and nothing else.
 
 P is a function of the trees U1, U2 and D1 alone. The net changes of U1..D1 and the line map U1..U2 both come from git's
-histogram diff; each net change is placed alone, by the rules of `place_change`. Where `git merge-file` merges cleanly
-these rules give its very result (a test holds that), so no merge is run: one set of rules knows the place of every
-change exactly, and a conflict costs only the changes that have no place.
+histogram diff; each net change is placed alone, by the rules of `placing`. Where `git merge-file` merges cleanly
+these rules give its very result (a test holds that), but for an insertion that slides to where upstream inserted the
+same: a merge holds it twice. So no merge is run: one set of rules knows the place of every change exactly, and a
+conflict costs only the changes that have no place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-
-from rapidfuzz.distance import LCSseq
+from collections import Counter
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
 
 from git_metadiff.apply import FileTrace
-from git_metadiff.bare import bare, find_bare
 from git_metadiff.git import FastImport, Scratch, delete, modify
-from git_metadiff.hunks import NO_NEWLINE
-from git_metadiff.linemap import IDENTITY, Block, LineMap, Tree, diff_many, words_in
+from git_metadiff.linemap import IDENTITY, Block, LineMap, Tree, diff_many
 from git_metadiff.lines import LineCache, blob_id, join_lines
 from git_metadiff.model import Range
+from git_metadiff.placing import NetChange, Placer
 from git_metadiff.renames import true_renames
-
-CONTEXT = 3
-#: So many letters and digits make a text that is not there twice by chance.
-TELLING = 40
-#: So many make one that is like another not by chance alone.
-ALIKE = 16
-#: By so many lines more upstream may have wrapped what it took over.
-WRAPPED = 8
 
 #: Why a change has no place in U2, in words.
 REASONS = {
@@ -42,23 +33,6 @@ REASONS = {
     "file-changed": "upstream changed a file that it removes or replaces as a whole",
     "path-taken": "upstream has a file where it needs a folder, or a folder where it needs a file",
 }
-
-
-@dataclass(slots=True)
-class NetChange:
-    """A net change of U1..D1: `[a, b)` of U1 became `[c, d)` of D1."""
-
-    a: int
-    b: int
-    c: int
-    d: int
-    state: str = "placed"  # `placed`, `absorbed` or `unplaced`
-    reason: str = ""
-    x: int = 0  # placed: it replaces `[x, y)` of U2; else: about where it would stand
-    y: int = 0
-    sure: bool = True  # its place is certain: every line around it is still there
-    p: int = 0  # its lines are `[p, p + d - c)` of P
-    places: tuple[int, ...] = ()  # unplaced for several places: the lines of U2 (0-based) at which it could stand
 
 
 @dataclass(slots=True)
@@ -86,6 +60,15 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True)
+class Put:
+    """A file that P is to hold."""
+
+    file: PortedFile
+    path: bytes
+    entry: tuple[str, str]  # mode, and id or mark
+
+
+@dataclass(frozen=True, slots=True)
 class Trees:
     """The three trees that P is a function of."""
 
@@ -103,14 +86,15 @@ def port(scratch: Scratch, lines: LineCache, writer: FastImport, trees: Trees, w
     renames = upstream_renames(scratch, lines, trees.u1, trees.u2, {path for path in touched if path in trees.u1})
     files = pair_files(scratch, lines, trees, touched, renames)
     result = Port({}, dict(trees.u2), [], renames)
-    merging = []
+    merging, puts = [], []
     for file in files:
         result.files[file.base if file.base is not None else file.old or b""] = file
         if settle_whole(file, trees):
-            take_whole(file, trees, result)
+            puts += take_whole(file, trees, result)
         else:
             merging.append(file)
-    merge_all(scratch, lines, writer, trees, merging, result, written)
+    puts += merge_all(scratch, lines, writer, trees, merging, written)
+    put_all(puts, result)
     return result
 
 
@@ -179,22 +163,21 @@ def settled(file: PortedFile, state: str, reason: str) -> bool:
     return True
 
 
-def take_whole(file: PortedFile, trees: Trees, result: Port) -> None:
-    """Bring a settled file into P."""
+def take_whole(file: PortedFile, trees: Trees, result: Port) -> list[Put]:
+    """Bring a settled file into P: what is deleted goes at once, what is to be put there is returned."""
     if file.whole != "placed":
         file.path = file.upstream if file.base is not None else file.old
-        return
+        return []
     if file.old is None:
         result.lines.append(delete(file.upstream or b""))
         result.tree.pop(file.upstream or b"", None)
-        return
+        return []
     theirs = trees.d1[file.old]
     if file.base is None:
-        put(file, file.old, theirs, result)
-        return
+        return [Put(file, file.old, theirs)]
     base, ours = trees.u1[file.base], trees.u2[file.upstream or b""]
     content = theirs[1] if ours[1] == base[1] else ours[1]
-    put(file, target_path(file), (merge_modes(base[0], ours[0], theirs[0]), content), result)
+    return [Put(file, target_path(file), (merge_modes(base[0], ours[0], theirs[0]), content))]
 
 
 def target_path(file: PortedFile) -> bytes:
@@ -208,26 +191,61 @@ def merge_modes(base: str, ours: str, theirs: str) -> str:
     return theirs if ours == base else ours
 
 
-def put(file: PortedFile, path: bytes, entry: tuple[str, str], result: Port) -> None:
-    """Set `path` of P; a path that clashes with a folder or a file of U2 stays unplaced."""
-    moved = file.upstream is not None and file.upstream != path
-    if (path not in result.tree and path_taken(path, result.tree)) or (moved and path in result.tree):
-        file.whole, file.reason, file.path = "unplaced", "path-taken", file.upstream
-        return
-    if moved and file.upstream is not None:
-        result.lines.append(delete(file.upstream))
-        result.tree.pop(file.upstream, None)
-    file.path = path
-    result.tree[path] = entry
-    result.lines.append(modify(entry[0], entry[1], path))
+def put_all(puts: Sequence[Put], result: Port) -> None:
+    """Set files of P; one that clashes with a folder or a file which stays is unplaced.
+
+    Files that are moved make room for others, so what is blocked is tried again after them.
+    """
+    folders = count_folders(result.tree) if any(one.path not in result.tree for one in puts) else Counter()
+    waiting = list(puts)
+    while waiting:
+        blocked = [one for one in waiting if not put(one, result, folders)]
+        if len(blocked) == len(waiting):
+            break
+        waiting = blocked
+    for one in waiting:
+        one.file.whole, one.file.reason, one.file.path = "unplaced", "path-taken", one.file.upstream
 
 
-def path_taken(path: bytes, tree: Tree) -> bool:
-    """Whether a folder of `path` is a file of the tree, or `path` itself a folder of it."""
+def put(one: Put, result: Port, folders: Counter[bytes]) -> bool:
+    """Set a file of P, if nothing lies in its way. `folders` counts the files below each folder of P."""
+    source = one.file.upstream if one.file.upstream != one.path else None
+    above = folders_of(source) if source is not None else []
+    new = one.path not in result.tree
+    if new and (folders[one.path] > above.count(one.path) or path_blocked(one.path, result.tree, source)):
+        return False
+    if source is not None:
+        if not new:
+            return False
+        result.lines.append(delete(source))
+        result.tree.pop(source, None)
+        folders.subtract(above)
+    if new:
+        folders.update(folders_of(one.path))
+    one.file.path = one.path
+    result.tree[one.path] = one.entry
+    result.lines.append(modify(one.entry[0], one.entry[1], one.path))
+    return True
+
+
+def count_folders(tree: Tree) -> Counter[bytes]:
+    """How many files lie below each folder of a tree."""
+    found: Counter[bytes] = Counter()
+    for parent, count in Counter(path.rpartition(b"/")[0] for path in tree).items():
+        for folder in [*folders_of(parent), parent] if parent else ():
+            found[folder] += count
+    return found
+
+
+def folders_of(path: bytes) -> list[bytes]:
+    """The folders that a path needs, the outermost first."""
     parts = path.split(b"/")
-    if any(b"/".join(parts[:depth]) in tree for depth in range(1, len(parts))):
-        return True
-    return len(parts) == 1 and any(name.startswith(path + b"/") for name in tree)
+    return [b"/".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def path_blocked(path: bytes, tree: Container[bytes], source: bytes | None = None) -> bool:
+    """Whether a folder of `path` is a file of the tree, other than the one that moves there."""
+    return any(folder in tree and folder != source for folder in folders_of(path))
 
 
 def merge_all(
@@ -236,10 +254,10 @@ def merge_all(
     writer: FastImport,
     trees: Trees,
     files: list[PortedFile],
-    result: Port,
     written: Container[str],
-) -> None:
-    """Place the changes of all files that both sides changed."""
+) -> list[Put]:
+    """Place the changes of all files that both sides changed; the files to be put into P."""
+    puts = []
     entries = [
         (trees.u1[file.base or b""], trees.u2[file.upstream or b""], trees.d1[file.old or b""]) for file in files
     ]
@@ -256,213 +274,15 @@ def merge_all(
         file.changes = [NetChange(block.a, block.b, block.c, block.d) for block in net]
         merged = Placer(u1, u2, d1, file.map).run(file.changes)
         target = ours[1] if merged == u2 else store(join_lines(merged), scratch, writer, written)
-        put(file, target_path(file), (merge_modes(base[0], ours[0], theirs[0]), target), result)
+        puts.append(Put(file, target_path(file), (merge_modes(base[0], ours[0], theirs[0]), target)))
     next(contents, None)
+    return puts
 
 
 def store(content: bytes, scratch: Scratch, writer: FastImport, written: Container[str]) -> str:
     """The id or mark of a blob; one that is stored already is not written again."""
     oid = blob_id(content, scratch.object_format)
     return oid if oid in written else writer.blob(content)
-
-
-class Placer:
-    """Places the net changes of one file. Lines as `split_lines` gives them."""
-
-    def __init__(self, u1: list[bytes], u2: list[bytes], d1: list[bytes], lines: LineMap) -> None:
-        self.u1 = u1
-        self.u2 = u2
-        self.d1 = d1
-        self.map = lines
-        self.blocks = {(block.a, block.b): block for block in lines.blocks}
-
-    def run(self, changes: list[NetChange]) -> list[bytes]:
-        """Set the state and place of each change and return the lines of P."""
-        for at, change in enumerate(changes):
-            low = changes[at - 1].b if at else 0
-            high = changes[at + 1].a if at + 1 < len(changes) else len(self.u1)
-            self.place(change, low, high)
-        placed = sorted(
-            (change for change in changes if change.state == "placed"),
-            key=lambda change: (change.x, change.y, change.a),
-        )
-        out: list[bytes] = []
-        at = 0
-        for change in placed:
-            if change.x < at:
-                change.state, change.reason = "unplaced", "overlap"
-                continue
-            out += self.u2[at : change.x]
-            change.p = len(out)
-            out += self.d1[change.c : change.d]
-            at = change.y
-        return self._mend_end(out + self.u2[at:])
-
-    def _mend_end(self, lines: list[bytes]) -> list[bytes]:
-        """Only the last line may lack its newline."""
-        if not any(text and text[-1].endswith(NO_NEWLINE) for text in (self.u2, self.d1)):
-            return lines
-        return [
-            line[: -len(NO_NEWLINE)] if line.endswith(NO_NEWLINE) and at + 1 < len(lines) else line
-            for at, line in enumerate(lines)
-        ]
-
-    def place(self, change: NetChange, low: int, high: int) -> None:
-        """Decide one change: placed at `[x, y)` of U2, absorbed, or unplaced with a reason.
-
-        `low` and `high` are the lines of U1 between which it may slide to an equal place.
-        """
-        change.x, change.y = self.map.region(change.a, change.b)
-        variants = list(self.variants(change, low, high))
-        if any(self._by_upstream(slid) for slid in [change, *variants]):
-            change.state = "absorbed"
-            return
-        if change.a == change.b and self._beside_its_like(change, variants):
-            return
-        for slid in [change, *variants]:
-            if self._by_map(slid):
-                for name in ("a", "b", "c", "d", "x", "y", "state", "sure"):
-                    setattr(change, name, getattr(slid, name))
-                return
-        if self._absorbed(change):
-            change.state = "absorbed"
-            return
-        self._by_context(change)
-
-    def variants(self, change: NetChange, low: int, high: int) -> Iterator[NetChange]:
-        """A pure insertion or removal as other diffs would cut it, slid among equal lines, the nearest first."""
-        if change.b > change.a and change.d > change.c:
-            return
-        lines, start, stop = (self.u1, change.a, change.b) if change.b > change.a else (self.d1, change.c, change.d)
-        for step in (1, -1):
-            shift = step
-            while low <= change.a + shift and change.b + shift <= high:
-                leaves, enters = (start + shift - 1, stop + shift - 1) if step > 0 else (stop + shift, start + shift)
-                if lines[leaves] != lines[enters]:
-                    break
-                yield replace(change, a=change.a + shift, b=change.b + shift, c=change.c + shift, d=change.d + shift)
-                shift += step
-
-    def _by_upstream(self, change: NetChange) -> bool:
-        """Whether upstream made the very same change."""
-        block = self.blocks.get((change.a, change.b))
-        return block is not None and self.u2[block.c : block.d] == self.d1[change.c : change.d]
-
-    def _beside_its_like(self, change: NetChange, variants: Sequence[NetChange]) -> bool:
-        """Whether upstream inserted the same or nearly the same where an insertion would go, or where it slides to.
-
-        Put beside that it would be there twice, which a merge does too where the insertion slides away from
-        upstream's. All of its lines in order are its effect; more than half of what they say is left to a person.
-        """
-        for slid in [change, *variants]:
-            low, high = self.map.gap(slid.a)
-            if low == high:
-                continue
-            added, there = self.d1[slid.c : slid.d], self.u2[low:high]
-            words = words_in(b"".join(added))
-            same = said_alike(added, there)
-            if same == words >= TELLING or self._absorbed(slid):
-                change.state = "absorbed"
-                return True
-            if same * 2 > words >= ALIKE:
-                change.state, change.reason = "unplaced", "alike"
-                return True
-        return False
-
-    def _by_map(self, change: NetChange) -> bool:
-        if change.b > change.a:
-            pieces = self.map.pieces(change.a, change.b)
-            whole = len(pieces) == 1 and pieces[0][2] == change.b - change.a
-            if whole:
-                change.x = pieces[0][1]
-                change.y = change.x + pieces[0][2]
-            return whole
-        low, high = self.map.gap(change.a)
-        above = change.a == 0 or self.map.line(change.a - 1) is not None
-        below = change.a == len(self.u1) or self.map.line(change.a) is not None
-        if (low < high or not (above and below)) and self._absorbed(change):
-            change.state = "absorbed"
-            return True
-        if not above and not below:
-            return False
-        change.x = change.y = high if below else low
-        change.sure = above and below and low == high
-        return True
-
-    def _absorbed(self, change: NetChange) -> bool:
-        """Whether U2 already holds the effect: the added lines stand where upstream changed the code."""
-        low, high = self.map.region(change.a, change.b)
-        added = self.d1[change.c : change.d]
-        if not added:
-            above = change.a == 0 or self.map.line(change.a - 1) is not None
-            below = change.b == len(self.u1) or self.map.line(change.b) is not None
-            return not self.map.pieces(change.a, change.b) and above and below
-        if self.u2[low:high] == added:
-            return True
-        words = words_in(b"".join(added))
-        if words < 4:
-            return False
-        text, room = bare(added), len(added) + WRAPPED
-        found = find_bare(text, self.u2, max(0, low - room), min(len(self.u2), high + room)) if text else ()
-        if any(stop > low and start < high and self._is_fresh(start, stop) for start, stop in found):
-            return True
-        return words >= TELLING and self._taken_elsewhere(added)
-
-    def _is_fresh(self, start: int, stop: int) -> bool:
-        """Whether at least half of these lines of U2 are upstream's own since U1."""
-        return sum(self.map.is_new(line) for line in range(start, stop)) * 2 >= stop - start
-
-    def _taken_elsewhere(self, added: list[bytes]) -> bool:
-        """Whether upstream added the same lines at one other place of the file, and nothing else has them."""
-        places = [at for at in occurrences(self.u2, added) if self._moved_here(at, len(added))]
-        return (
-            len(places) == 1
-            and next(occurrences(self.u1, added), None) is None
-            and len(list(occurrences(self.d1, added))) == 1
-        )
-
-    def _by_context(self, change: NetChange) -> None:
-        """The one place where the old lines stand with their context, in lines that upstream moved there."""
-        core = self.u1[change.a : change.b]
-        change.state = "unplaced"
-        change.reason = "conflict" if core else "no-context"
-        for width in range(CONTEXT, 0, -1):
-            head = self.u1[max(0, change.a - width) : change.a]
-            needle = head + core + self.u1[change.b : change.b + width]
-            if not any(words_in(line) >= 4 for line in needle):
-                return
-            places = [at for at in occurrences(self.u2, needle) if self._moved_here(at, len(needle))]
-            if len(places) == 1:
-                change.state, change.reason, change.sure = "placed", "", False
-                change.x = places[0] + len(head)
-                change.y = change.x + len(core)
-                return
-            if places:
-                change.reason = "several-places"
-                change.places = tuple(at + len(head) for at in places)
-                return
-
-    def _moved_here(self, at: int, size: int) -> bool:
-        return all(self.map.is_new(line) for line in range(at, at + size))
-
-
-def said_alike(lines: list[bytes], others: list[bytes]) -> int:
-    """How many letters and digits of `lines` stand in `others` too, in whole lines and in order."""
-    blocks = LCSseq.opcodes(lines, others)
-    return sum(words_in(b"".join(lines[one.src_start : one.src_end])) for one in blocks if one.tag == "equal")
-
-
-def occurrences(lines: list[bytes], needle: list[bytes]) -> Iterator[int]:
-    """Every place where `needle` stands in `lines`."""
-    first, size = needle[0], len(needle)
-    at = -1
-    while True:
-        try:
-            at = lines.index(first, at + 1)
-        except ValueError:
-            return
-        if lines[at : at + size] == needle:
-            yield at
 
 
 def blocks_of(file: PortedFile) -> list[Block]:

@@ -12,7 +12,8 @@ import pytest
 from git_metadiff.git import EPOCH, CatFile, FastImport, Git, Scratch, modify
 from git_metadiff.linemap import Block, LineMap, find_renames, list_tree
 from git_metadiff.lines import LineCache, join_lines, split_lines
-from git_metadiff.port import NetChange, Placer, Port, Trees, port
+from git_metadiff.placing import NetChange, Placer
+from git_metadiff.port import Port, Trees, port
 from git_metadiff.renames import true_renames
 from tests.conftest import Repository
 
@@ -132,6 +133,78 @@ def test_files_deleted_moved_and_added(user: Git) -> None:
     assert files["b/moved.c"] == changed + b"tail\nmore\n"
     assert files["both.c"] == b"upstream\n" and result.files[b"both.c"].reason == "file-exists"
     assert files["own.c"] == b"d\n"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "merged"),
+    [
+        ({"a/b/c": b"u\n"}, {"a/b": b"d\n"}, {"a/b/c": b"u\n"}),
+        ({"a/b": b"u\n"}, {"a/b/c": b"d\n", "a/c": b"d\n"}, {"a/b": b"u\n", "a/c": b"d\n"}),
+        ({"top/x/y": b"u\n"}, {"top": b"d\n"}, {"top/x/y": b"u\n"}),
+        ({"a/b.c": b"u\n", "a/bc": b"u\n"}, {"a/b": b"d\n"}, {"a/b": b"d\n", "a/b.c": b"u\n", "a/bc": b"u\n"}),
+    ],
+)
+def test_a_folder_in_the_way_of_a_file(user: Git, ours: Files, theirs: Files, merged: Files) -> None:
+    """Upstream's folder or file stays, at whatever depth; what p1 wanted there is told as not placed."""
+    keep = {"keep": b"k\n"}
+    result, files, _ = run_port(user, keep, {**keep, **ours}, {**keep, **theirs})
+    assert files == {**keep, **merged}
+    for path in theirs:
+        told = result.files[path.encode()]
+        assert (told.whole, told.reason) == (("placed", "") if path in merged else ("unplaced", "path-taken"))
+
+
+def test_files_and_folders_take_each_others_places(user: Git) -> None:
+    """What p1 takes away or moves makes room for what it puts there, in whatever order the names sort."""
+    text = b"".join(b"int value_%d;\n" % at for at in range(30))
+    more = text + b"int more;\n"
+    u1 = {"f": b"f\n", "d/e/g": b"g\n", "m": text, "n/o/p": text.upper(), "z/q": text.title()}
+    d1 = {
+        "f/made": b"1\n", "d/e": b"2\n", "m/n": text, "n/o": text.upper() + b"int d;\n", "q": text.title(), "z": b"3\n"
+    }  # fmt: skip
+    for u2 in (u1, {**u1, "n/o/p": b"int u;\n" + text.upper(), "m": more}):
+        result, files, _ = run_port(user, u1, u2, d1)
+        assert all(file.whole in ("placed", "") for file in result.files.values())
+        assert files.keys() == d1.keys()
+        assert files["n/o"] == u2["n/o/p"] + b"int d;\n" and files["m/n"] == u2["m"]
+    result, files, _ = run_port(user, u1, {**u1, "d/e/upstream": b"u\n"}, d1)
+    assert files["d/e/upstream"] == b"u\n" and "d/e" not in files and files["z"] == b"3\n"
+    assert (result.files[b"d/e"].whole, result.files[b"d/e"].reason) == ("unplaced", "path-taken")
+
+
+GUARD = b'if (length_of(packet) > limit_of(queue)) {\n\treport(packet, "too long");\n\treturn -EINVAL;\n}\n'
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "state", "reason"),
+    [
+        (b"head();\n" + GUARD, GUARD, "absorbed", ""),  # as it is, with more around
+        (GUARD.replace(b"\treturn", b"\tdrop(packet);\n\treturn"), GUARD, "absorbed", ""),  # with a line more in it
+        (GUARD.replace(b"packet, ", b"packet, queue, "), GUARD, "unplaced", "alike"),
+        (GUARD, GUARD.replace(b"\treturn", b"\tdrop(packet);\n\treturn"), "unplaced", "alike"),
+        (b"if (other(thing)) {\n\treport(thing);\n\treturn -EINVAL;\n}\n", GUARD, "placed", ""),
+        (b"count++;\n", b"total++;\ncount++;\n", "placed", ""),  # too little to say
+    ],
+)
+def test_an_insertion_beside_its_like(user: Git, ours: bytes, theirs: bytes, state: str, reason: str) -> None:
+    """What upstream inserted too is not there twice: absorbed as a whole, or left to a person."""
+    base = [b"above();\n", b"below();\n"]
+    u2, d1 = (base[0] + text + base[1] for text in (ours, theirs))
+    result, files, _ = run_port(user, {"f": b"".join(base)}, {"f": u2}, {"f": d1})
+    [change] = result.files[b"f"].changes
+    assert (change.state, change.reason) == (state, reason)
+    assert files["f"] == (base[0] + ours + theirs + base[1] if state == "placed" else u2)
+
+
+def test_an_insertion_that_slides_to_upstreams(user: Git) -> None:
+    """A case that both add, where upstream changed the one above it: a merge has the label twice."""
+    case = b"\tcase 'Y':\n\t\tnotifier_socket_path = NULL;\n\t\tbreak;\n\n"
+    base = b"\tcase 'X':\n\t\tset(%s);\n\t\tbreak;\n\n%s\tdefault:\n\t\tbad = 1;\n"
+    u1, u2, d1 = base % (b"1", b""), base % (b"tainted", case), base % (b"1", case)
+    result, files, trees = run_port(user, {"f": u1}, {"f": u2}, {"f": d1})
+    assert files["f"] == u2 and [change.state for change in result.files[b"f"].changes] == ["absorbed"]
+    merged, conflicts = merge_by_git(user, trees)
+    assert not conflicts and merged["f"].count(b"case 'Y':") == 2  # why this is not left to a merge
 
 
 def test_absorbed_is_not_placed_again(user: Git) -> None:

@@ -17,15 +17,15 @@ from git_metadiff.lineage import Run, file_runs
 from git_metadiff.linemap import Block, LineMap, Tree, diff_many, list_next, list_tree
 from git_metadiff.lines import LineCache, join_lines
 from git_metadiff.model import Patchset
+from git_metadiff.placing import NetChange, Placer
 from git_metadiff.port import (
-    NetChange,
-    Placer,
     Port,
     PortedFile,
+    Put,
     Trees,
     merge_modes,
     pair_files,
-    put,
+    put_all,
     settle_whole,
     take_whole,
     target_path,
@@ -119,14 +119,14 @@ class Carrier:
         """Everything of a port but the files in which both sides changed lines."""
         trees = Trees(self._u1, narrow, self._d1)
         renames = self._upstream_renames(trees)
-        started = Started(trees, Port({}, dict(narrow), [], renames), [])
+        started = Started(trees, Port({}, dict(narrow), [], renames), [], [])
         for pair in self._pairs:
             base = pair.base
             upstream = None if base is None else base if base in narrow else renames.get(base)
             file = replace(pair, upstream=upstream, changes=[])
             started.port.files[base if base is not None else file.old or b""] = file
             if settle_whole(file, trees):
-                take_whole(file, trees, started.port)
+                started.puts.extend(take_whole(file, trees, started.port))
             else:
                 started.merging.append(file)
         return started
@@ -176,7 +176,9 @@ class Carrier:
                 continue
             file.changes = list(merged.changes)
             base, ours, theirs = started.entries(file)
-            put(file, target_path(file), (merge_modes(base[0], ours[0], theirs[0]), merged.target), port)
+            entry = merge_modes(base[0], ours[0], theirs[0]), merged.target
+            started.puts.append(Put(file, target_path(file), entry))
+        put_all(started.puts, port)
         gone = [delete(path) for path in sorted(trees.u2.keys() - port.tree.keys())]
         come = [
             modify(entry[0], entry[1], path) for path, entry in sorted(port.tree.items()) if trees.u2.get(path) != entry
@@ -219,6 +221,7 @@ class Started:
     trees: Trees
     port: Port
     merging: list[PortedFile]
+    puts: list[Put]
 
     def entries(self, file: PortedFile) -> tuple[tuple[str, str], tuple[str, str], tuple[str, str]]:
         """Mode and content of a file in U1, in the commit and in D1."""

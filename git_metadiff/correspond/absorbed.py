@@ -16,7 +16,7 @@ from git_metadiff.correspond.refined import NEARBY, REFINED, REFINED_FILE, find_
 from git_metadiff.correspond.upstream import Texts, upstream_id
 from git_metadiff.linemap import Block, LineMap, words_in
 from git_metadiff.model import Range, Verdict
-from git_metadiff.port import WRAPPED
+from git_metadiff.placing import WRAPPED
 from git_metadiff.sections import Sections
 
 #: A text of fewer letters and digits is known again only beside its place.

@@ -11,7 +11,8 @@ from git_metadiff.apply import Applied, Authored
 from git_metadiff.interdiff import Interdiff
 from git_metadiff.linemap import IDENTITY, LineMap
 from git_metadiff.model import Change, Hunk, Range, Verdict
-from git_metadiff.port import NetChange, Port, PortedFile, p_ranges, trace_key
+from git_metadiff.placing import NetChange
+from git_metadiff.port import Port, PortedFile, p_ranges, trace_key
 
 Key = tuple[object, ...]
 

@@ -16,7 +16,7 @@ from git_metadiff.git import FastImport, Git
 from git_metadiff.hunks import NO_NEWLINE
 from git_metadiff.linemap import Block, LineMap, diff_many
 from git_metadiff.lines import LineCache, join_lines
-from git_metadiff.port import NetChange, Placer
+from git_metadiff.placing import NetChange, Placer
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from git_metadiff.git import Git
 from git_metadiff.linemap import Block, Tree
-from git_metadiff.port import Port, PortedFile, is_text, merge_modes, types_clash
+from git_metadiff.port import Port, PortedFile, count_folders, is_text, merge_modes, path_blocked, types_clash
 
 Entry = tuple[str, str]  # mode, id
 Named = tuple[bytes, Entry]  # path, mode and id
@@ -94,8 +94,10 @@ class Walk:
     slots: list[Slot] = field(default_factory=list)
     by_path: dict[bytes, list[Slot]] = field(default_factory=dict)
     present: Moves = field(default_factory=dict)  # what differs from U1 so far
+    folders: Mapping[bytes, int] = field(default_factory=dict)  # of U2
 
     def __post_init__(self) -> None:
+        self.folders = count_folders(self.u2)
         for file in self.port.files.values():
             self.add(file.base, file.old, file.upstream, file)
 
@@ -169,9 +171,8 @@ class Walk:
         found.new = (target, (mode, content)) if target == path or target not in self.u2 else slot.start[1]
 
     def blocked(self, path: bytes) -> bool:
-        """Whether a file of the new release lies where a folder of this path should."""
-        parts = path.split(b"/")
-        return any(b"/".join(parts[:depth]) in self.u2 for depth in range(1, len(parts)))
+        """Whether the new release has a folder at this path, or a file where the path needs a folder."""
+        return path in self.folders or path_blocked(path, self.u2)
 
     def names(self) -> dict[bytes, bytes]:
         """The names that files of the patchset have in P, or in U2 where P has none."""
