@@ -27,7 +27,7 @@ REASONS = {
     "no-context": "upstream removed the code around it",
     "several-places": "its context fits several places of the new release",
     "overlap": "its place is taken by another change of the same patchset",
-    "alike": "upstream put most of its lines there already, in a form of its own",
+    "alike": "upstream inserted much the same in its place, in a form of its own",
     "file-deleted": "upstream deleted the file",
     "file-exists": "upstream added a file of the same name",
     "file-changed": "upstream changed a file that it removes or replaces as a whole",

@@ -142,9 +142,9 @@ def test_what_has_no_place_is_told_with_upstreams_change(story: Repository, meta
     done = carry(story, "-o", out, metadiff=metadiff)
     text = (out / "sub/both.patch.rej").read_text()
     commit = story.git("rev-parse", "v2")[:12]
-    assert f"# upstream commit {commit} work (v2)\n" in text
+    assert f"# upstream commit that took its place: {commit} work (v2)\n" in text
     assert "# not placed: upstream changed the lines that it removes\n" in text
-    assert "#   -line 20\n#   +upstream's twenty\n" in text
+    assert "# upstream has there, in a.c:\n#   @@ -20 +25 @@\n#   -line 20\n#   +upstream's twenty\n" in text
     assert "--- a/a.c\n+++ b/a.c\n@@ -17,7 +17,7 @@" in text
     assert "-line 20\n+our own twenty\n" in text
     [section] = Scanner(text.encode(), "rej").scan()

@@ -245,7 +245,8 @@ OPTIONS = (
         manual="The document is described by the JSON Schema git_metadiff/data/schema.json, that of patches alone by "
         "alone.schema.json beside it. It is always whole: path "
         "limits do not narrow it. It cannot be combined with another view. lineage, "
-        "bisect, verify and port print documents of their own, of what was asked for.",
+        "bisect, verify and port print documents of their own, of what was asked for; those of verify and port are "
+        "described by verify.schema.json and port.schema.json.",
     ),
     Option(
         "--fate",

@@ -63,8 +63,11 @@ def carry(user: Git, comparison: Comparison, series: Series, environ: Mapping[st
         if find_fault(scratch, ends, tell.texts()) is not None:
             repair(rewriter, works, ends, tell)
             prove(scratch, ends, tell.texts())
-        fates = fates_of(comparison, works, walk.names())
         seen = Upstream(walk, lines)
+        fates = [
+            [seen.locate(work.number, fate) for fate in rows]
+            for work, rows in zip(works, fates_of(comparison, works, walk.names()), strict=True)
+        ]
         rejects = [
             rejects_of(
                 work.lines, work.sections, rows, seen.of(work.number), f"{text.name}: what has no place in {new.name}"

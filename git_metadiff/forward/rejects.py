@@ -7,19 +7,23 @@ part, the placed changes are context, so that it is what is left to be done.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from git_metadiff.forward.recut import header, plain_ends
+from git_metadiff.forward.recut import CONTEXT, header, plain_ends
 from git_metadiff.forward.sections import Section
-from git_metadiff.forward.words import HunkFate
+from git_metadiff.forward.words import HunkFate, Spot
 from git_metadiff.hunks import mark_ends
 
 #: So many lines of upstream's change are shown.
 MOST = 60
 SHORT = 12
 
-#: What upstream did where a change stood: lines with `-`, `+` or ` `.
-Seen = Callable[[HunkFate, int], list[bytes]]
+#: What became of the other changes of a hunk, in words.
+OTHERS = {"placed": b"placed", "void": b"without effect", "absorbed": b"in the new release already"}
+
+#: What upstream did where a change stood: for each of its changes the lines, `@@`, `-` and `+`.
+Seen = Callable[[HunkFate, int], Sequence[tuple[bytes, ...]]]
 
 
 def rejects_of(
@@ -46,25 +50,54 @@ def first_hunk(section: Section) -> int:
 
 
 def about(fate: HunkFate, seen: Seen) -> Iterator[bytes]:
-    """Why a hunk has no place, and what upstream did there."""
+    """Why a hunk has no place, and what upstream did there: file, lines and text."""
     hunk = fate.hunk
-    yield b"# hunk %d, %b" % (fate.order, escaped(hunk.path.decode("utf-8", "backslashreplace")))
+    yield b"# hunk %d, %b, %b" % (fate.order, named(hunk.path), hunk.id.encode())
     reasons = [change.text or change.reason or "" for change in fate.changes if change.result == "rejected"]
     for reason in dict.fromkeys(reasons):
         yield b"# not placed: " + escaped(reason)
-    if fate.result == "partial":
-        yield b"# the rest of it is placed; what is left:"
+    yield from rest_of(fate)
     if fate.path is not None and fate.path != hunk.path:
-        yield b"# the file is now " + escaped(fate.path.decode("utf-8", "backslashreplace"))
+        yield b"# the file is now " + named(fate.path)
     for commit in fate.commits:
         tag = f" ({commit.tag})" if commit.tag else ""
-        yield b"# upstream commit " + escaped(f"{commit.commit[:SHORT]} {commit.subject}{tag}")
-    shown = [line for at, change in enumerate(fate.changes) if change.result == "rejected" for line in seen(fate, at)]
+        word = b"took it in" if commit.kind == "absorbed" else b"took its place"
+        yield b"# upstream commit that %b: " % word + escaped(f"{commit.commit[:SHORT]} {commit.subject}{tag}")
+    lost = [at for at, change in enumerate(fate.changes) if change.result == "rejected"]
+    shown = [line for block in dict.fromkeys(one for at in lost for one in seen(fate, at)) for line in block]
     if shown:
-        yield b"# upstream has there:"
+        spot = next((one.upstream for one in fate.changes if one.result == "rejected" and one.upstream), None)
+        yield b"# upstream has there" + (b", in " + named(spot.path) if spot is not None else b"") + b":"
         yield from (b"#   " + line for line in shown[:MOST])
         if len(shown) > MOST:
             yield b"#   ... and %d lines more" % (len(shown) - MOST)
+
+
+def rest_of(fate: HunkFate) -> Iterator[bytes]:
+    """What became of the other changes of a hunk of which some have no place."""
+    count = Counter(one.result for one in fate.changes)
+    others = [(count[word], told) for word, told in OTHERS.items() if count[word]]
+    if not others:
+        return
+    spots = dict.fromkeys(spotted(one.upstream) for one in fate.changes if one.result == "absorbed" and one.upstream)
+    words = b", ".join(b"%d %b" % other for other in others)
+    where = b" (" + b", ".join(spots) + b")" if spots else b""
+    yield b"# left of its %d changes: %d; the others are context here: %b%b" % (
+        len(fate.changes),
+        count["rejected"],
+        words,
+        where,
+    )
+
+
+def spotted(spot: Spot) -> bytes:
+    """`path:line`."""
+    return named(spot.path) + (b":%d" % spot.line if spot.line else b"")
+
+
+def named(path: bytes) -> bytes:
+    """A path for a comment line."""
+    return escaped(path.decode("utf-8", "backslashreplace"))
 
 
 def left_out(lines: Sequence[bytes], section: Section) -> Iterator[bytes]:
@@ -90,17 +123,22 @@ def names(lines: Sequence[bytes], section: Section) -> list[bytes]:
 
 
 def remainder(body: Sequence[bytes], fate: HunkFate) -> list[bytes]:
-    """A hunk with its placed changes as context."""
-    out: list[bytes] = []
+    """A hunk with its placed changes as context, no longer than the author's own at its ends."""
+    rows: list[tuple[bytes, int, int]] = []  # a line, and how many of the old and the new file stand before it
+    old, new = fate.hunk.old_start, fate.hunk.new_start
     for prefix, text, at in by_change(mark_ends(body)):
         done = at is not None and fate.changes[at].result != "rejected"
-        if not done:
-            out.append(prefix + text)
-        elif prefix == b"+":
-            out.append(b" " + text)
-    old, new = (sum(line[:1] != sign for line in out) for sign in (b"+", b"-"))
+        if not done or prefix == b"+":
+            rows.append(((b" " if done else prefix) + text, old, new))
+        old, new = old + (prefix != b"+"), new + (prefix != b"-")
+    changed = [number for number, (line, _, _) in enumerate(rows) if line[:1] != b" "]
+    ends = fate.hunk.changes[0].before, fate.hunk.changes[-1].after
+    width = max(CONTEXT, *map(len, ends))
+    rows = rows[max(0, changed[0] - width) : changed[-1] + 1 + width]
+    out = [line for line, _, _ in rows]
+    sizes = [sum(line[:1] != sign for line in out) for sign in (b"+", b"-")]
     section = b" " + fate.hunk.section if fate.hunk.section else b""
-    return [header(fate.hunk.old_start, old, fate.hunk.new_start, new) + section, *plain_ends(out)]
+    return [header(rows[0][1], sizes[0], rows[0][2], sizes[1]) + section, *plain_ends(out)]
 
 
 def by_change(body: Sequence[bytes]) -> Iterator[tuple[bytes, bytes, int | None]]:

@@ -12,7 +12,16 @@ from itertools import pairwise
 
 from git_metadiff.git import Git
 from git_metadiff.linemap import Block, Tree
-from git_metadiff.port import Port, PortedFile, count_folders, is_text, merge_modes, path_blocked, types_clash
+from git_metadiff.port import (
+    Port,
+    PortedFile,
+    count_folders,
+    folders_of,
+    is_text,
+    merge_modes,
+    path_blocked,
+    types_clash,
+)
 
 Entry = tuple[str, str]  # mode, id
 Named = tuple[bytes, Entry]  # path, mode and id
@@ -173,6 +182,12 @@ class Walk:
     def blocked(self, path: bytes) -> bool:
         """Whether the new release has a folder at this path, or a file where the path needs a folder."""
         return path in self.folders or path_blocked(path, self.u2)
+
+    def in_the_way(self, path: bytes) -> bytes | None:
+        """The file of the new release, or the folder, that keeps a file from being made at this path."""
+        if path in self.u2 or path in self.folders:
+            return path
+        return next((folder for folder in folders_of(path) if folder in self.u2), None)
 
     def names(self) -> dict[bytes, bytes]:
         """The names that files of the patchset have in P, or in U2 where P has none."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from git_metadiff.bare import bare, find_bare
+from git_metadiff.forward.recut import header, place_number
 from git_metadiff.forward.rejects import Seen
 from git_metadiff.forward.states import Slot, Walk
-from git_metadiff.forward.words import HunkFate
+from git_metadiff.forward.words import HunkFate, Spot
 from git_metadiff.hunks import NO_NEWLINE
 from git_metadiff.linemap import Block, LineMap
 from git_metadiff.lines import LineCache
@@ -13,6 +18,8 @@ from git_metadiff.port import blocks_of
 
 #: Upstream's changes count that stand so many lines from a change.
 AROUND = 3
+#: An absorbed change is looked for so many lines around its place.
+NEARBY = 40
 
 
 class Upstream:
@@ -26,22 +33,63 @@ class Upstream:
         """What was done where changes of one patch stand."""
         return lambda fate, at: self.seen(patch, fate, at)
 
-    def seen(self, patch: int, fate: HunkFate, at: int) -> list[bytes]:
-        """Upstream's changes around one change, each with its `@@` line."""
-        slot = next(
-            (
-                slot
-                for slot in self.walk.by_path.get(fate.hunk.old_path or fate.hunk.path, ())
-                if slot.file is not None and slot.file.map.blocks and slot.start[0] and slot.start[1]
-            ),
-            None,
-        )
-        if slot is None or slot.file is None or fate.hunk.kind != "text":
-            return []
+    def locate(self, patch: int, fate: HunkFate) -> HunkFate:
+        """A hunk with the lines of the new release at which upstream holds it, or has something else."""
+        if all(change.result in ("placed", "void") for change in fate.changes):
+            return fate
+        changes = tuple(replace(one, upstream=self.spot(patch, fate, at)) for at, one in enumerate(fate.changes))
+        return replace(fate, changes=changes)
+
+    def spot(self, patch: int, fate: HunkFate, at: int) -> Spot | None:
+        """Where upstream holds an absorbed change, or has its own one in the place of a rejected one."""
+        if fate.changes[at].result not in ("absorbed", "rejected"):
+            return None
+        slot = self.slot(fate)
+        if slot is None or slot.start[1] is None:
+            blocked = self.walk.in_the_way(fate.hunk.path) if fate.changes[at].result == "rejected" else None
+            return None if blocked is None else Spot(blocked, 0)
+        path = slot.start[1][0]
+        if fate.hunk.kind != "text" or slot.start[0] is None or slot.file is None:
+            return Spot(path, 0)
+        if fate.changes[at].result == "absorbed":
+            return Spot(path, self.held(slot, patch, fate, at) + 1)
+        near = self.near(slot, patch, fate, at)
+        return Spot(path, near[0].c + (near[0].c < near[0].d)) if near else None
+
+    def held(self, slot: Slot, patch: int, fate: HunkFate, at: int) -> int:
+        """The line of U2 (0-based) at which it holds what a change adds, or from which it lacks what one removes."""
+        assert slot.file is not None and slot.start[1] is not None
+        change = fate.hunk.changes[at]
         low, high = self.base(slot, patch, fate, at)
-        near = [one for one in slot.file.map.blocks if one.a <= high and low <= one.b]
-        near = near or [one for one in slot.file.map.blocks if one.a <= high + AROUND and low - AROUND <= one.b]
-        return [line for block in near for line in self.show(slot, block)]
+        if slot.file.whole == "absorbed":  # U2's file is that of D
+            low = high = change.new_start - 1
+        else:
+            low, high = slot.file.map.region(low, high)
+        there = self.lines.one(slot.start[1][1][1])
+        room = len(change.added) + NEARBY
+        found = find_bare(bare(change.added), there, max(0, low - room), min(len(there), high + room))
+        return min((start for start, _ in found), key=lambda start: abs(start - low), default=low)
+
+    def slot(self, fate: HunkFate) -> Slot | None:
+        """The file of a hunk."""
+        return next(iter(self.walk.by_path.get(fate.hunk.old_path or fate.hunk.path, ())), None)
+
+    def near(self, slot: Slot, patch: int, fate: HunkFate, at: int) -> list[Block]:
+        """Upstream's changes where a change would have its place, or at least around it."""
+        assert slot.file is not None
+        low, high = self.base(slot, patch, fate, at)
+        blocks = slot.file.map.blocks
+        return [one for one in blocks if one.a <= high and low <= one.b] or [
+            one for one in blocks if one.a <= high + AROUND and low - AROUND <= one.b
+        ]
+
+    def seen(self, patch: int, fate: HunkFate, at: int) -> list[tuple[bytes, ...]]:
+        """Upstream's changes around one change, each with its `@@` line; else the file that lies in its way."""
+        slot = self.slot(fate)
+        if slot is not None and slot.file is not None and slot.start[0] and slot.start[1] and fate.hunk.kind == "text":
+            return [self.show(slot, block) for block in self.near(slot, patch, fate, at)]
+        spot = fate.changes[at].upstream
+        return [] if spot is None or slot is None or slot.start[0] is not None else [(b"+++ " + spot.path,)]
 
     def base(self, slot: Slot, patch: int, fate: HunkFate, at: int) -> Range:
         """The lines of U1 that a change takes out, or the gap that it fills."""
@@ -52,16 +100,21 @@ class Upstream:
         if not before:
             return start, stop
         assert slot.file is not None
-        last = slot.states[-1] is before[-1]
-        return back_range(LineMap(blocks_of(slot.file) if last else before[-1].blocks), start, stop)
+        blocks: Sequence[Block] = before[-1].blocks
+        if slot.states[-1] is before[-1]:
+            blocks = blocks_of(slot.file)
+        elif before[-1].old is not None and slot.start[1] is not None and before[-1].old[1][1] == slot.start[1][1][1]:
+            blocks = slot.file.map.blocks  # upstream's file is what the patches before made of it
+        return back_range(LineMap(blocks), start, stop)
 
-    def show(self, slot: Slot, block: Block) -> list[bytes]:
+    def show(self, slot: Slot, block: Block) -> tuple[bytes, ...]:
         """One of upstream's changes."""
         assert slot.start[0] is not None and slot.start[1] is not None
         old, new = self.lines.one(slot.start[0][1][1]), self.lines.one(slot.start[1][1][1])
-        head = b"@@ -%d,%d +%d,%d @@" % (block.a + 1, block.b - block.a, block.c + 1, block.d - block.c)
+        sizes = block.b - block.a, block.d - block.c
+        head = header(place_number(block.a, sizes[0]), sizes[0], place_number(block.c, sizes[1]), sizes[1])
         removed = [b"-" + text.removesuffix(NO_NEWLINE) for text in old[block.a : block.b]]
-        return [head, *removed, *(b"+" + text.removesuffix(NO_NEWLINE) for text in new[block.c : block.d])]
+        return (head, *removed, *(b"+" + text.removesuffix(NO_NEWLINE) for text in new[block.c : block.d]))
 
 
 def back_range(lines: LineMap, start: int, stop: int) -> Range:

@@ -11,12 +11,21 @@ RESULTS = ("rejected", "partial", "absorbed", "void", "refreshed", "placed")
 
 
 @dataclass(frozen=True, slots=True)
+class Spot:
+    """A line of the new release."""
+
+    path: bytes
+    line: int  # 1-based; 0: the file as a whole
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeFate:
     """What became of one change of a hunk."""
 
     result: str  # `placed`, `rejected`, `absorbed`, or `void`: it comes and goes within the series
     reason: str | None = None  # a code
     text: str = ""  # the reason in words
+    upstream: Spot | None = None  # absorbed: where upstream holds it; rejected: where upstream's own change stands
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""What a forward port gave: patch by patch what was placed, and what has no place and why."""
+"""What a forward port gave: patch by patch what was placed, and what has no place and why.
+
+The JSON document `git-metadiff-port/1` (data/port.schema.json) is only ever added to.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from git_metadiff.forward import CarriedPatch, ForwardPort, HunkFate
-from git_metadiff.model import UpstreamCommit
+from git_metadiff.forward import CarriedPatch, ChangeFate, ForwardPort, HunkFate
+from git_metadiff.model import Hunk, UpstreamCommit
 from git_metadiff.render.paint import ink, line, plural, quoted, readable
 from git_metadiff.render.view import View
 
@@ -16,6 +19,8 @@ SCHEMA = "git-metadiff-port/1"
 #: So many rejected hunks of one patch are named.
 MOST_HUNKS = 12
 SHORT = 12
+#: So many absorbed hunks of one patch are named.
+MOST_HELD = 3
 #: Results in the order of the head line, and how people call them.
 WORDS = {
     "placed": "placed",
@@ -81,6 +86,12 @@ def one_patch(patch: CarriedPatch, view: View) -> Iterator[bytes]:
         yield from one_hunk(fate)
     if len(rejected) > MOST_HUNKS and not view.everything:
         yield line(f"      ... and {len(rejected) - MOST_HUNKS} more in {printable(patch.rejects or '')}")
+    if view.everything or patch.result == "absorbed":
+        held = [fate for fate in patch.hunks if fate.result == "absorbed"]
+        for fate in held if view.everything else held[:MOST_HELD]:
+            yield line(f"      {spotted(fate.hunk)}  {fate.hunk.id}  in the new release{held_at(fate)}")
+        if len(held) > MOST_HELD and not view.everything:
+            yield line(f"      ... and {plural(len(held) - MOST_HELD, 'hunk')} more (--all names them)")
 
 
 def one_hunk(fate: HunkFate) -> Iterator[bytes]:
@@ -88,10 +99,21 @@ def one_hunk(fate: HunkFate) -> Iterator[bytes]:
     lost = [change for change in fate.changes if change.result == "rejected"]
     part = f" {len(lost)} of {len(fate.changes)} changes:" if len(lost) < len(fate.changes) else ""
     reasons = "; ".join(dict.fromkeys(change.text or change.reason or "" for change in lost))
-    where = f"{quoted(fate.hunk.path)}:{fate.hunk.old_start}"
-    yield line(f"      {where}  {fate.hunk.id} {part} {reasons}".rstrip())
+    yield line(f"      {spotted(fate.hunk)}  {fate.hunk.id} {part} {reasons}".rstrip())
     for commit in fate.commits[:2]:
         yield line(f"          {told(commit)}")
+
+
+def spotted(hunk: Hunk) -> str:
+    """`path:line`, of the old release; a file that is made, or has no lines, is named alone."""
+    return quoted(hunk.path) + (f":{hunk.old_start}" if hunk.old_start else "")
+
+
+def held_at(fate: HunkFate) -> str:
+    """` at path:line, path:line`: where upstream holds what a hunk does."""
+    spots = [change.upstream for change in fate.changes if change.upstream is not None]
+    told = dict.fromkeys(quoted(one.path) + (f":{one.line}" if one.line else "") for one in spots)
+    return f" at {', '.join(told)}" if told else ""
 
 
 def named_commits(fates: Sequence[HunkFate]) -> list[str]:
@@ -142,6 +164,7 @@ def carried_document(result: ForwardPort, folder: str) -> bytes:
         "folder": folder,
         "ported_tree": result.tree,
         "complete": result.complete,
+        "missing": result.missing or None,
         "counts": {word: fates[word] for word in WORDS},
         "patches": [patch_row(index, patch) for index, patch in enumerate(result.patches)],
     }
@@ -171,8 +194,20 @@ def hunk_row(fate: HunkFate) -> dict[str, Any]:
         "old_start": fate.hunk.old_start,
         "result": fate.result,
         "verbatim": fate.verbatim,
-        "changes": [{"result": one.result, "reason": one.reason, "text": one.text} for one in fate.changes],
+        "changes": [change_row(one) for one in fate.changes],
         "commits": [
-            {"kind": one.kind, "commit": one.commit, "subject": one.subject, "tag": one.tag} for one in fate.commits
+            {"kind": one.kind, "commit": one.commit, "subject": one.subject, "tag": one.tag or None}
+            for one in fate.commits
         ],
+    }
+
+
+def change_row(one: ChangeFate) -> dict[str, Any]:
+    """One change of the document."""
+    spot = one.upstream
+    return {
+        "result": one.result,
+        "reason": one.reason,
+        "text": one.text,
+        "upstream": None if spot is None else {"path": readable(spot.path), "line": spot.line or None},
     }

@@ -63,7 +63,7 @@ def test_wheel_holds_everything_once(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     data = "git_metadiff-0.1.0.data/data/"
     assert [name for name in names if name.startswith(data)] == sorted(data + name for name in SHARED)
-    assert "git_metadiff/data/schema.json" in names
+    assert {f"git_metadiff/data/{name}schema.json" for name in ("", "alone.", "verify.", "port.")} <= set(names)
     assert "git_metadiff/cli/program.py" in names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     foreign = [name for name in names if not name.startswith("git_metadiff")]
