@@ -19,6 +19,8 @@ CONTEXT = 3
 TELLING = 40
 #: So many make one that is like another not by chance alone.
 ALIKE = 16
+#: An insertion that says so much that upstream's does not is more than a form of it: several patches made it.
+OWN = 1500
 #: By so many lines more upstream may have wrapped what it took over.
 WRAPPED = 8
 
@@ -138,8 +140,8 @@ class Placer:
             if same == words >= TELLING or self._absorbed(slid):
                 change.state = "absorbed"
                 return True
-            if same * 2 > words >= ALIKE:
-                change.state, change.reason = "unplaced", "alike"
+            if same * 2 > words >= ALIKE and words - same < OWN:
+                change.state, change.reason, change.sure = "unplaced", "alike", False
                 return True
         return False
 
