@@ -11,6 +11,7 @@ from git_metadiff.forward.fates import fates_of
 from git_metadiff.forward.layout import Layout, lay_out, whole_texts
 from git_metadiff.forward.prefixes import merge_states
 from git_metadiff.forward.proof import Candidate, find_fault, prove
+from git_metadiff.forward.regain import regain
 from git_metadiff.forward.rejects import rejects_of
 from git_metadiff.forward.rewrite import Rewriter, Work
 from git_metadiff.forward.sections import find_sections, match_hunks
@@ -24,6 +25,9 @@ from git_metadiff.lines import LineCache
 from git_metadiff.model import Comparison, Hunk
 from git_metadiff.port import Trees, port
 from git_metadiff.targets import Target, levels_for, resolve
+
+#: So often it is tried to carry more than P has.
+ROUNDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +61,9 @@ def carry(user: Git, comparison: Comparison, series: Series, environ: Mapping[st
         walk.finish()
         merge_states(scratch, lines, writer, walk.slots)
         rewriter = Rewriter(scratch, lines, walk.slots)
-        rewriter.run(works)
+        beyond = write_and_regain(rewriter, writer, walk, works, comparison)
         tell = Teller(series, works)
-        ends = new.tree, step.ported_tree
+        ends = new.tree, rewriter.final_tree(step.ported_tree) if beyond else step.ported_tree
         if find_fault(scratch, ends, tell.texts()) is not None:
             repair(rewriter, works, ends, tell)
             prove(scratch, ends, tell.texts())
@@ -83,12 +87,34 @@ def carry(user: Git, comparison: Comparison, series: Series, environ: Mapping[st
         old.name,
         new.name,
         patchset.name,
-        step.ported_tree,
+        ends[1],
         tuple(told),
         tuple(files),
         step.forecast.missing,
         comparison.name,
+        beyond,
     )
+
+
+def write_and_regain(
+    rewriter: Rewriter, writer: FastImport, walk: Walk, works: Sequence[Work], comparison: Comparison
+) -> int:
+    """Write the patches, and again with what they can carry alone; how many hunks that are.
+
+    What a patch regains may be what a later one stands on: hence several rounds.
+    """
+    rewriter.run(works)
+    beyond = 0
+    for _ in range(ROUNDS):
+        fates = fates_of(comparison, works, {})
+        found = regain(rewriter.scratch, rewriter.lines, writer, walk, works, fates)
+        if not found:
+            break
+        beyond += found
+        for work in works:
+            work.reset()
+        rewriter.run(works)
+    return beyond
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,11 @@ class Work:
     def __post_init__(self) -> None:
         self.context = context_of([hunk for section in self.sections for hunk in section.hunks])
 
+    def reset(self) -> None:
+        """Forget what was written."""
+        for found in (self.written, self.carried, self.verbatim, self.unsure, self.extra):
+            found.clear()
+
     @property
     def text(self) -> bytes:
         """The patch; empty if nothing is left of it."""
@@ -222,6 +227,15 @@ class Rewriter:
         work.carried.clear()
         work.verbatim.clear()
         work.unsure.update(hunk.id for section in work.sections for hunk in section.hunks)
+
+    def final_tree(self, tree: str) -> str:
+        """The tree of P with the files as the last state of each slot has them; `tree` is P."""
+        files = [slot.states[-1].new for slot in self.slots if slot.states]
+        index = self.scratch.index("forward-final")
+        self.scratch.run("read-tree", tree, index=index)
+        stdin = b"\0".join([*(entry_line(file) for file in files if file is not None), b""])
+        self.scratch.run("update-index", "-z", "--index-info", stdin=stdin, index=index)
+        return self.scratch.text("write-tree", "--missing-ok", index=index)
 
     def tree_after(self, before: str, patch: int) -> str:
         """The tree that a patch of the ported series leads to."""

@@ -88,11 +88,12 @@ class ForwardPort:
     old: str  # names of the releases
     new: str
     patchset: str
-    tree: str  # id of P, that the written series gives on the new release
+    tree: str  # that the written series gives on the new release: P, and what `beyond` counts
     patches: tuple[CarriedPatch, ...]
     files: tuple[Written, ...] = ()
     missing: str = ""  # why no upstream commits are named, in words
     name: str = ""  # of the stored comparison
+    beyond: int = 0  # hunks that have a place in their own patch, though none in P, which judges the series as one
 
     @property
     def complete(self) -> bool:
