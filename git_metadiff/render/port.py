@@ -30,13 +30,19 @@ WORDS = {
     "void": "without effect",
     "rejected": "not placed",
 }
+#: The patches that are shown, by result.
+TITLES = {
+    "not placed, or in part": ("rejected", "partial"),
+    "absorbed": ("absorbed",),
+    "without effect": ("void",),
+}
 SLOTS = {"placed": "ok", "refreshed": "ok", "absorbed": "upstream", "rejected": "warn", "partial": "warn"}
 
 
 def carried(result: ForwardPort, folder: str, view: View) -> Iterator[bytes]:
     """The summary for a person."""
     yield from head(result, folder, view)
-    for title, results in (("not placed, or in part", ("rejected", "partial")), ("absorbed", ("absorbed", "void"))):
+    for title, results in TITLES.items():
         some = [patch for patch in result.patches if patch.result in results]
         if some:
             yield b"\n"
@@ -132,6 +138,9 @@ def last_words(result: ForwardPort, rest: Sequence[CarriedPatch], view: View) ->
     if rest and not view.everything:
         kept = sum(patch.result == "placed" for patch in rest)
         yield line(f"placed: {patches(kept)} with their own lines, {len(rest) - kept} refreshed (--all names them)")
+    if result.beyond:
+        some = f"{plural(result.beyond, 'hunk')} {'has' if result.beyond == 1 else 'have'}"
+        yield line(f"{some} a place only patch by patch: upstream has a form of what the series makes of it as a whole")
     if result.missing and any(
         fate.result in ("rejected", "partial", "absorbed") for one in result.patches for fate in one.hunks
     ):
@@ -165,6 +174,7 @@ def carried_document(result: ForwardPort, folder: str) -> bytes:
         "ported_tree": result.tree,
         "complete": result.complete,
         "missing": result.missing or None,
+        "beyond": result.beyond,
         "counts": {word: fates[word] for word in WORDS},
         "patches": [patch_row(index, patch) for index, patch in enumerate(result.patches)],
     }
