@@ -9,15 +9,18 @@ from git_metadiff.bare import bare, find_bare
 from git_metadiff.forward.recut import header, place_number
 from git_metadiff.forward.rejects import Seen
 from git_metadiff.forward.states import Slot, Walk
-from git_metadiff.forward.words import HunkFate, Spot
+from git_metadiff.forward.words import TWICE, ChangeFate, HunkFate, Spot
 from git_metadiff.hunks import NO_NEWLINE
-from git_metadiff.linemap import Block, LineMap
-from git_metadiff.lines import LineCache
+from git_metadiff.linemap import Block, LineMap, words_in
+from git_metadiff.lines import LineCache, join_lines
 from git_metadiff.model import Range
 from git_metadiff.port import blocks_of
 
 #: Upstream's changes count that stand so many lines from a change.
 AROUND = 3
+#: An insertion of so many lines, and so many letters and digits, is not brought twice by chance.
+BLOCK = 3
+TELLING = 24
 #: An absorbed change is looked for so many lines around its place.
 NEARBY = 40
 
@@ -28,6 +31,7 @@ class Upstream:
     def __init__(self, walk: Walk, lines: LineCache) -> None:
         self.walk = walk
         self.lines = lines
+        self.texts: dict[str, bytes] = {}
 
     def of(self, patch: int) -> Seen:
         """What was done where changes of one patch stand."""
@@ -35,10 +39,30 @@ class Upstream:
 
     def locate(self, patch: int, fate: HunkFate) -> HunkFate:
         """A hunk with the lines of the new release at which upstream holds it, or has something else."""
-        if all(change.result in ("placed", "void") for change in fate.changes):
-            return fate
-        changes = tuple(replace(one, upstream=self.spot(patch, fate, at)) for at, one in enumerate(fate.changes))
-        return replace(fate, changes=changes)
+        changes = [
+            self.twice(fate, at) if one.result == "placed" else replace(one, upstream=self.spot(patch, fate, at))
+            for at, one in enumerate(fate.changes)
+        ]
+        return replace(fate, changes=tuple(changes))
+
+    def twice(self, fate: HunkFate, at: int) -> ChangeFate:
+        """A placed change, with the place where upstream brought the very lines that it adds, if it did."""
+        told, added = fate.changes[at], fate.hunk.changes[at].added
+        slot = self.slot(fate) if words_in(b"".join(added)) >= TELLING and len(added) >= BLOCK else None
+        if slot is None or slot.file is None or not slot.file.map.blocks or not slot.start[0] or not slot.start[1]:
+            return told
+        needle = b"\n" + b"\n".join(added) + b"\n"
+        found = self.text(slot.start[1][1][1]).find(needle)
+        if found < 0 or needle in self.text(slot.start[0][1][1]):
+            return told
+        spot = Spot(slot.start[1][0], self.text(slot.start[1][1][1]).count(b"\n", 0, found) + 1)
+        return replace(told, reason=TWICE, text="upstream brought the same lines", upstream=spot)
+
+    def text(self, oid: str) -> bytes:
+        """A file after a newline."""
+        if oid not in self.texts:
+            self.texts[oid] = b"\n" + join_lines(self.lines.one(oid))
+        return self.texts[oid]
 
     def spot(self, patch: int, fate: HunkFate, at: int) -> Spot | None:
         """Where upstream holds an absorbed change, or has its own one in the place of a rejected one."""

@@ -10,6 +10,10 @@ from git_metadiff.model import Hunk, UpstreamCommit
 RESULTS = ("rejected", "partial", "absorbed", "void", "refreshed", "placed")
 
 
+#: The reason of a placed change whose lines upstream brought too, at another place of the file.
+TWICE = "twice"
+
+
 @dataclass(frozen=True, slots=True)
 class Spot:
     """A line of the new release."""
@@ -25,7 +29,8 @@ class ChangeFate:
     result: str  # `placed`, `rejected`, `absorbed`, or `void`: it comes and goes within the series
     reason: str | None = None  # a code
     text: str = ""  # the reason in words
-    upstream: Spot | None = None  # absorbed: where upstream holds it; rejected: where upstream's own change stands
+    #: Absorbed: where upstream holds it. Rejected: where upstream's own change stands. Placed: see TWICE.
+    upstream: Spot | None = None
 
 
 @dataclass(frozen=True, slots=True)

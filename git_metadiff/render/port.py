@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from git_metadiff.forward import CarriedPatch, ChangeFate, ForwardPort, HunkFate
+from git_metadiff.forward.words import TWICE
 from git_metadiff.model import Hunk, UpstreamCommit
 from git_metadiff.render.paint import ink, line, plural, quoted, readable
 from git_metadiff.render.view import View
@@ -49,12 +50,33 @@ def carried(result: ForwardPort, folder: str, view: View) -> Iterator[bytes]:
             yield line(f"{title}: {patches(len(some))}")
         for patch in some:
             yield from one_patch(patch, view)
+    yield from doubled(result, view)
     rest = [patch for patch in result.patches if patch.result in ("placed", "refreshed")]
     if rest and view.everything:
         yield b"\n"
         for patch in rest:
             yield from one_patch(patch, view)
     yield from last_words(result, rest, view)
+
+
+def doubled(result: ForwardPort, view: View) -> Iterator[bytes]:
+    """The placed hunks whose lines upstream brought too: a person must see whether they are there twice."""
+    found = [
+        (patch, fate, change.upstream)
+        for patch in result.patches
+        for fate in patch.hunks
+        for change in fate.changes
+        if change.reason == TWICE and change.upstream is not None
+    ]
+    if not found:
+        return
+    yield b"\n"
+    yield line(f"placed, and upstream brought the same lines elsewhere: {plural(len(found), 'change')}")
+    for patch, fate, spot in found if view.everything else found[:MOST_HUNKS]:
+        name = ink(view, "warn", printable(patch.name))
+        yield line(f"  {name}   {spotted(fate.hunk)}  {fate.hunk.id}  {quoted(spot.path)}:{spot.line}")
+    if len(found) > MOST_HUNKS and not view.everything:
+        yield line(f"  ... and {len(found) - MOST_HUNKS} more (--all names them)")
 
 
 def head(result: ForwardPort, folder: str, view: View) -> Iterator[bytes]:
@@ -139,8 +161,8 @@ def last_words(result: ForwardPort, rest: Sequence[CarriedPatch], view: View) ->
         kept = sum(patch.result == "placed" for patch in rest)
         yield line(f"placed: {patches(kept)} with their own lines, {len(rest) - kept} refreshed (--all names them)")
     if result.beyond:
-        some = f"{plural(result.beyond, 'hunk')} {'has' if result.beyond == 1 else 'have'}"
-        yield line(f"{some} a place only patch by patch: upstream has a form of what the series makes of it as a whole")
+        some = plural(result.beyond, "hunk")
+        yield line(f"{some} placed patch by patch: for what the series as a whole makes there, upstream left no place")
     if result.missing and any(
         fate.result in ("rejected", "partial", "absorbed") for one in result.patches for fate in one.hunks
     ):
