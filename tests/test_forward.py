@@ -260,7 +260,7 @@ def test_levels_and_reversed_patches(repository: Repository, tmp_path: Path) -> 
     assert b"--- f\n+++ f\n@@ -7,7 +7,7 @@" in files["one"] and b"+line 9\n-nine\n" in files["two"]
 
 
-@pytest.mark.parametrize("seed", [8, 21])
+@pytest.mark.parametrize("seed", [8, 21, 47])
 def test_whatever_changes_a_series_makes(seed: int, tmp_path: Path) -> None:
     """Random worlds: edits, renames, swaps, modes, links, binaries, CRLF, no newline, odd names. The proof holds."""
     rng = Random(seed)

@@ -17,10 +17,9 @@ def numbered(changes: dict[int, str] | None = None) -> str:
 
 def port(repository: Repository, states: list[str], upstream: str) -> ForwardPort:
     """A series of one file, each state a patch, carried onto upstream's state of it."""
-    for at, text in enumerate(states):
-        repository.commit({"f": text}, f"patch {at}", tag=f"d{at}")
-    repository.commit({"f": upstream}, tag="u2")
-    asked = Asked("u2", "d0", f"d0..d{len(states) - 1}")
+    commits = [repository.commit({"f": text}, f"patch {at}") for at, text in enumerate(states)]
+    repository.git("tag", "-f", "u2", repository.commit({"f": upstream}))
+    asked = Asked("u2", commits[0], f"{commits[0]}..{commits[-1]}")
     return port_forward(repository.path / ".git", asked, environ=os.environ, cwd=repository.path)
 
 
@@ -84,3 +83,15 @@ def test_half_a_hunk_is_not_regained(repository: Repository) -> None:
     result = port(repository, [numbered(), first, second], upstream)
     text = b"".join(patch.text for patch in result.patches)
     assert (result.patches[1].result, result.beyond, text) == ("rejected", 0, b"")
+
+
+def test_an_insertion_into_code_that_is_gone(repository: Repository) -> None:
+    """Upstream took the function away: what was put into it has no place between what stood around it."""
+    gone = numbered(dict.fromkeys(range(15, 26), ""))
+    result = port(repository, [numbered(), numbered({20: "line 20\nguard();\n"})], gone)
+    assert [patch.result for patch in result.patches] == ["rejected"] and result.beyond == 0
+    end = numbered(dict.fromkeys(range(30, 41), ""))
+    taken = numbered({3: "taken over by upstream();\n"})
+    states = [numbered(), taken, taken + "tail();\n"]
+    result = port(repository, states, end.replace("line 3\n", "taken over by upstream();\n"))
+    assert result.beyond == 0

@@ -147,8 +147,12 @@ def place(hunk: Hunk, at: int, known: LineMap) -> Extra | None:
     change = hunk.changes[at]
     start = hunk.applied_start - (hunk.old_lines > 0) + change.old_start - hunk.old_start - (hunk.old_lines == 0)
     stop = start + len(change.removed)
-    low, high = known.gap(start)
-    where = place_of(start, stop, known) if stop > start or low == high else None
+    if stop > start:
+        where = place_of(start, stop, known)
+    else:
+        low, high = known.gap(start)
+        beside = [at for at in (start - 1, start) if at >= 0]  # past the end, the map leads past the end
+        where = (low, high) if low == high and all(known.line(at) is not None for at in beside) else None
     return None if where is None else Extra(*where, change.added, hunk.id)
 
 

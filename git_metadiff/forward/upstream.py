@@ -14,7 +14,7 @@ from git_metadiff.hunks import NO_NEWLINE
 from git_metadiff.linemap import Block, LineMap, words_in
 from git_metadiff.lines import LineCache, join_lines
 from git_metadiff.model import Range
-from git_metadiff.port import blocks_of
+from git_metadiff.port import blocks_of, is_text
 
 #: Upstream's changes count that stand so many lines from a change.
 AROUND = 3
@@ -73,7 +73,7 @@ class Upstream:
             blocked = self.walk.in_the_way(fate.hunk.path) if fate.changes[at].result == "rejected" else None
             return None if blocked is None else Spot(blocked, 0)
         path = slot.start[1][0]
-        if fate.hunk.kind != "text" or slot.start[0] is None or slot.file is None:
+        if fate.hunk.kind != "text" or slot.start[0] is None or slot.file is None or not is_text(slot.start[1][1][0]):
             return Spot(path, 0)
         if fate.changes[at].result == "absorbed":
             return Spot(path, self.held(slot, patch, fate, at) + 1)
