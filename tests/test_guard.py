@@ -7,14 +7,16 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from git_metadiff.git.quick import QuickGit, run
 from git_metadiff.guard.findings import DEFAULTS, Finding, Report
 from git_metadiff.guard.install import BEFORE, HOOKS
 from git_metadiff.guard.markers import find_markers
-from git_metadiff.guard.quick import nothing_lost
+from git_metadiff.guard.quick import GiveUp, nothing_lost, staged_files
 from git_metadiff.render.guard import MOST_LINES, text_report
 from tests.conftest import ROOT, Repository
 from tests.guarding import HEADING, Package, attempt, found, guard, make_patch, source
@@ -333,6 +335,37 @@ def test_the_quick_answer_gives_up(package: Package, texts: dict[str, str], monk
     package.git("reset", "-q", "--hard")
     package.stage({"debian/patches/two.patch": two.replace("two5", "x"), "src/b.c": source({9: "up9"})})
     assert not nothing_lost(os.environ), "its base changes too"
+
+
+def test_what_the_hook_was_told_is_what_git_answers(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
+    package.stage({"debian/patches/one.patch": "x\n", "a b": "\n", "src/b.c": None})
+    monkeypatch.chdir(package.path)
+    git = QuickGit(os.environ)
+    lines = package.git("diff-index", "--cached", "--raw", "--no-renames", "--no-abbrev", "HEAD")
+    assert staged_files(git, lines) == staged_files(git, None) == staged_files(git, "")
+    package.stage({"caf\xe9\t": "\n"})
+    with pytest.raises(GiveUp):
+        staged_files(git, package.git("diff-index", "--cached", "--raw", "--no-renames", "--no-abbrev", "HEAD"))
+
+
+def test_the_quick_answer_imports_little() -> None:
+    code = f"import os, sys; old = set(sys.modules); sys.path.insert(0, {str(ROOT)!r}); import git_metadiff.guard.quick; "
+    code += "print(*sorted(set(sys.modules) - old))"
+    out = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True).stdout
+    ours = {"cli", "git", "git.quick", "git.settings", "guard", "guard.quick"}
+    assert {name for name in out.split() if not name.startswith("git_metadiff")} <= {"__future__", "select"}
+    assert {name for name in out.split() if name.startswith("git_metadiff.")} <= {f"git_metadiff.{one}" for one in ours}
+
+
+def test_a_process_that_answers_while_it_is_asked() -> None:
+    data = os.urandom(1 << 20)
+    assert run(["cat"], os.environ, data) == (0, data)
+    assert run(["sh", "-c", "kill -9 $$"], os.environ) == (-9, b"")
+    descriptors = len(os.listdir("/dev/fd"))
+    for command in (["false"], ["git-that-is-not-there"]):
+        with pytest.raises(OSError):
+            run(command, os.environ, data)
+    assert len(os.listdir("/dev/fd")) == descriptors
 
 
 # States and failures

@@ -10,7 +10,10 @@ import atexit
 import io
 import os
 import sys
-from collections.abc import Sequence
+
+TYPE_CHECKING = False  # as `typing` has it, which a hook has no time to import
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: The arguments of the hooks that run on each commit and each rebase: most are settled without the rest of the program.
 PRE_COMMIT = ["guard", "--hook", "pre-commit"]

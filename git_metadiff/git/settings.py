@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+
+TYPE_CHECKING = False  # as `typing` has it, which a hook has no time to import
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Settings that decide a result, pinned on every call; a user's configuration is not read, git's defaults may change.
 PINNED = (

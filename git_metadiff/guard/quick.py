@@ -9,10 +9,15 @@ imports nothing that costs.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
 
 from git_metadiff.git.quick import QuickGit
 
+TYPE_CHECKING = False  # as `typing` has it, which a hook has no time to import
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+#: What is staged, as the hook's shell knows it: the lines of `git diff-index --cached --raw --no-abbrev`.
+STAGED = "METADIFF_GUARD_STAGED"
 #: Files of the git folder that tell of something under way.
 BUSY = ("rebase-merge", "rebase-apply", "CHERRY_PICK_HEAD", "REVERT_HEAD", "MERGE_HEAD")
 MOST_PATCHES = 20
@@ -44,6 +49,8 @@ Change = tuple[tuple[bytes, ...], tuple[bytes, ...], int, bytes, bytes]
 #: A hunk: line of its header's old side, the old lines, changes.
 Hunk = tuple[int, tuple[bytes, ...], list[Change]]
 Files = dict[bytes, list[Hunk]]
+#: Paths, each with the words of its line: modes, ids and what happened.
+Staged = list[tuple[bytes, list[bytes]]]
 
 
 class GiveUp(Exception):
@@ -56,7 +63,8 @@ def nothing_lost(environ: Mapping[str, str]) -> bool:
     if not os.path.isdir(git_dir) or any(os.path.exists(os.path.join(git_dir, name)) for name in BUSY):
         return False
     try:
-        look(QuickGit(environ))
+        git = QuickGit(environ)
+        look(git, staged_files(git, environ.get(STAGED)))
     except (GiveUp, ValueError, LookupError, OSError):
         return False
     return True
@@ -68,13 +76,21 @@ def need(holds: object) -> None:
         raise GiveUp
 
 
-def look(git: QuickGit) -> None:
-    """Look at what is staged; raise GiveUp unless it is one of the cases that are settled here."""
-    need(not git.settings(r"^metadiff\.guard\."))
+def staged_files(git: QuickGit, told: str | None) -> Staged:
+    """What is staged: as the hook was `told` by git, for it has to ask too, else by asking again."""
+    if told:
+        lines = [line.partition(b"\t") for line in os.fsencode(told).split(b"\n")]
+        need(all(meta[:1] == b":" and path and path[:1] != b'"' for meta, _, path in lines))
+        return [(path, meta.split(b" ")) for meta, _, path in lines]
     raw = git.ask("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", "HEAD")
     need(raw is not None)
     fields = (raw or b"").split(b"\0")
-    staged = [(path, meta.split(b" ")) for meta, path in zip(fields[0:-1:2], fields[1::2], strict=False)]
+    return [(path, meta.split(b" ")) for meta, path in zip(fields[0:-1:2], fields[1::2], strict=False)]
+
+
+def look(git: QuickGit, staged: Staged) -> None:
+    """Look at what is staged; raise GiveUp unless it is one of the cases that are settled here."""
+    need(not git.settings(r"^metadiff\.guard\."))
     likely = {path: words for path, words in staged if is_likely(path)}
     plain = unlisted(git, likely)
     patches = {path: words for path, words in likely.items() if path not in plain}
@@ -244,6 +260,6 @@ def placed(hunks: list[Hunk], content: bytes, *, alone: bool) -> Iterator[Change
         at = content.find(needle)
         need(at >= 0 or not alone)
         need(at < 0 or content.find(needle, at + 1) < 0)
-        first = content.count(b"\n", 0, at) if at >= 0 else -start
+        first = content.count(b"\n", 0, at)
         for removed, added, offset, before, after in changes:
-            yield removed, added, first + offset, before, after
+            yield removed, added, first + offset if at >= 0 else -start - offset, before, after

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 
 from git_metadiff.git.quick import QuickGit
 from git_metadiff.guard.quick import GiveUp, need
+
+TYPE_CHECKING = False  # as `typing` has it, which a hook has no time to import
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: A line of fewer letters and digits is in any change.
 TELLING = 8
