@@ -9,7 +9,7 @@ from functools import partial as later
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from git_metadiff import __version__, history
 from git_metadiff.chain import cut_chain, join_chains
@@ -23,9 +23,9 @@ from git_metadiff.segment import Part, Progress, run_part
 from git_metadiff.sources import PatchsetSource, ReleaseSource, find_patchset, find_release, import_release
 from git_metadiff.sources.patchset import check_counts, check_further
 from git_metadiff.store import Store, check_name, open_git, refs_of
-from git_metadiff.verify.check import Vouchers
-from git_metadiff.verify.sources import verify_sources
-from git_metadiff.workers import default_jobs, run_forked
+
+if TYPE_CHECKING:
+    from git_metadiff.verify.check import Vouchers
 
 #: P's commits, on no branch.
 PORTED_REF = history.WORK_REF + "-ported"
@@ -65,6 +65,8 @@ def compare(
     store = Store(user)
     heads = store.heads(name)
     found = [find_release(one, user, cwd) for one in releases]
+    from git_metadiff.verify.sources import verify_sources  # this and `workers`: a hook has no use for them
+
     found, verified = verify_sources(releases, found, patchsets, cwd, vouchers, environ, progress)
     if len(found) == 1:
         found *= len(patchsets)
@@ -119,6 +121,8 @@ def append(
     before = cut_chain(before, len(saved.keys))
     heads = store.heads(before.name)
     found = [find_release(one, user, cwd) for one in releases]
+    from git_metadiff.verify.sources import verify_sources  # this and `workers`: a hook has no use for them
+
     found, verified = verify_sources(releases, found, patchsets, cwd, vouchers, environ, progress)
     with Scratch(user, environ) as scratch:
         trees = import_all(scratch, found, progress)
@@ -242,6 +246,8 @@ def run(
     `known` are trees that refs of the user's hold; `before` is the stored part of a chain that grows; `jobs` is how
     many processes may work at the same time (None: as many as are useful).
     """
+    from git_metadiff.workers import default_jobs
+
     with no_collection():
         part = run_parts(scratch, inputs, progress, default_jobs() if jobs is None else jobs)
         with FastImport(scratch) as writer:
@@ -287,6 +293,8 @@ def run_parts(scratch: Scratch, inputs: Inputs, progress: Progress | None, jobs:
     scratch.processes = max(1, jobs // count)
     if count == 1:
         return run_part(scratch, inputs, first, last, progress)
+    from git_metadiff.workers import run_forked
+
     ends = [first + (last - first) * number // count for number in range(count + 1)]
     folders = scratch.share_out(count)
     tasks = [

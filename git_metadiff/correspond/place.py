@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from rapidfuzz.distance import Indel
 
@@ -41,23 +41,40 @@ def match_shared(sides: Sides) -> None:
     A group in which every line is shared has the same effect on both sides, cut into other hunks or slid to an equal
     place by another diff.
     """
-    import networkx as nx  # takes a fifth of a second to import, and a stored comparison needs no graph
-
-    graph: nx.Graph[Item] = nx.Graph()
+    edges: dict[Item, list[Item]] = defaultdict(list)
     common = common_lines(sides.old) | common_lines(sides.new)
     for old in sides.open_old():
         for new, count in old.shared.items():
             if not new.partners and is_solid(old, new, count) and not is_other_file(old, new, common):
-                graph.add_edge(old, new)
-    for group in nx.connected_components(graph):
+                edges[old].append(new)
+                edges[new].append(old)
+    for group in components(edges):
         olds = [item for item in group if item.side == 0]
         news = [item for item in group if item.side == 1]
         whole = all(sum(item.shared.get(other, 0) for other in news) == item.size for item in olds) and all(
             sum(item.shared.get(other, 0) for other in olds) == item.size for item in news
         )
         for one in olds:
-            for other in (other for other in one.shared if graph.has_edge(one, other)):
+            for other in edges[one]:
                 pair(one, other, "effect" if whole else "shared lines")
+
+
+def components(edges: Mapping[Item, Sequence[Item]]) -> Iterator[list[Item]]:
+    """The connected parts of a graph that gives each node's neighbours.
+
+    Not networkx's, whose import takes longer than all else that a hook does.
+    """
+    seen: set[Item] = set()
+    for start in edges:
+        if start in seen:
+            continue
+        part = [start]
+        seen.add(start)
+        for item in part:  # grows while it is walked
+            fresh = [other for other in edges[item] if other not in seen]
+            seen.update(fresh)
+            part += fresh
+        yield part
 
 
 def is_solid(old: Item, new: Item, count: int) -> bool:

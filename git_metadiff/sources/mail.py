@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import email.errors
-import email.header
-import email.message
-import email.parser
-import email.utils
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from git_metadiff.apply import PatchText
 from git_metadiff.sources.compressed import decompress
+
+if TYPE_CHECKING:
+    import email.message
 
 #: The line before each mail of an mbox.
 FROM_LINE = re.compile(rb"^From \S+.*\d\d:\d\d:\d\d .*\d{4}\r?$", re.MULTILINE)
@@ -73,7 +72,7 @@ def read_mail(data: bytes, name: str, *, named: bool) -> PatchText | None:
         head, _, data = data.partition(b"\n")
     if data.partition(b"\n")[0].endswith(b"\r"):  # as it was sent: all lines end so, those of the patch too
         data = data.replace(b"\r\n", b"\n")
-    message = email.parser.BytesParser().parsebytes(data)
+    message = parse(data)
     body = b"\n".join(patch_parts(message, name))
     match = MESSAGE_END.search(body)
     end = match.start() if match else 0
@@ -88,6 +87,13 @@ def read_mail(data: bytes, name: str, *, named: bool) -> PatchText | None:
     called = commit[1].decode() if commit and not named else name
     lead = lead_of(head, data, body, message, end or len(body) - len(body.lstrip(b"\n")))
     return PatchText(called, patch, None, subject, told, author_of(found), lead)
+
+
+def parse(data: bytes) -> email.message.Message:
+    """A mail taken apart. What reads mails is imported where it is needed: most patches are none, and a hook waits."""
+    import email.parser
+
+    return email.parser.BytesParser().parsebytes(data)
 
 
 def lead_of(head: bytes, data: bytes, body: bytes, message: email.message.Message, end: int) -> bytes:
@@ -129,7 +135,7 @@ def in_utf8(text: bytes, message: email.message.Message) -> bytes:
 def in_body(text: bytes) -> tuple[email.message.Message, bytes]:
     """The headers that begin the text of a mail, where its author is not its sender, and the text after them."""
     match = IN_BODY.match(text)
-    inner = email.parser.BytesParser().parsebytes(match[1] if match else b"")
+    inner = parse(match[1] if match else b"")
     return inner, text[match.end() if match else 0 :].lstrip(b"\n")
 
 
@@ -146,6 +152,9 @@ def decoded(raw: str) -> str:
     """A header's text with its encoded words decoded; as it is where they are damaged."""
     if "=?" not in raw:
         return raw
+    import email.errors
+    import email.header
+
     try:
         return str(email.header.make_header(email.header.decode_header(raw)))
     except (LookupError, ValueError, email.errors.MessageError):  # no such character set, or damaged
@@ -154,6 +163,8 @@ def decoded(raw: str) -> str:
 
 def author_of(messages: Sequence[email.message.Message]) -> bytes | None:
     """Who wrote a mail and when, by the first that tells, as fast-import takes it; None where it does not tell."""
+    import email.utils
+
     name, address = email.utils.parseaddr(header(messages, "from") or "")
     date = email.utils.parsedate_tz(header(messages, "date") or "")
     if not address or date is None:
