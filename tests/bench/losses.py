@@ -15,13 +15,14 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,11 @@ STEP = 4  # arguments of two neighbours in a chain
 Done = subprocess.CompletedProcess[bytes]
 MOST_PATCHES = 10  # of one clean rebase
 IN_ONE = 8  # losses planted in one rebase
+SIGNS = (b"+", b"-")
+#: Conflicts resolved to upstream's side: with a loss, and where upstream holds all; a loss that was told, not refused.
+CONFLICT, HARMLESS, ORPHANED = "conflict", "conflict that loses nothing", "conflict, orphaned"
+#: A word or a sign, as a merge word by word takes them.
+WORD = re.compile(rb"\w+|[^\w\s]")
 
 
 @dataclass(slots=True)
@@ -56,6 +62,7 @@ class Score:
     planted: Counter[str] = field(default_factory=Counter)
     found: Counter[str] = field(default_factory=Counter)
     missed: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)  # conflicts to be judged by a person
 
 
 class Runner:
@@ -287,7 +294,10 @@ def note_plant(score: Score, kind: str, where: str, plant: Plant, report: dict[s
 
 
 def resolve_conflicts(runner: Runner, pair: Pair, score: Score, most: int) -> None:
-    """Rebase each patch that conflicts alone, take upstream's side of every conflict, and see what the hooks do."""
+    """Rebase each patch that conflicts alone, take upstream's side of every conflict, and see what the hooks do.
+
+    A loss is found if it is refused, or called lost at the end; `orphaned` tells of one too, but stops nothing.
+    """
     for name, text in pair.conflicts[:most]:
         applied, _ = commit_patches(runner, pair.path, pair.old, [(name, text)])
         if not applied:
@@ -295,26 +305,27 @@ def resolve_conflicts(runner: Runner, pair: Pair, score: Score, most: int) -> No
         done = runner.run(pair.path, "rebase", "--onto", pair.new, pair.old)
         if not done.returncode:
             continue
-        lost = take_upstream(runner, pair, text)
-        if lost:
-            score.planted["conflict"] += 1
-            done = runner.run(pair.path, "rebase", "--continue")
-            said = done.stderr.decode(errors="replace")
-            if "guard: " in said and "nothing lost" not in said:
-                score.found["conflict"] += 1
-            else:
-                score.missed.append(f"{pair.name}, conflict: {name}: {said.strip()[-300:] or 'nothing said'}")
+        kind = CONFLICT if take_upstream(runner, pair, text) else HARMLESS
+        said = runner.run(pair.path, "rebase", "--continue").stderr.decode(errors="replace")
+        note_conflict(score, kind, f"{pair.name}, {kind}: {name}", said)
         runner.run(pair.path, "rebase", "--abort", guarded=False)
 
 
-def take_upstream(runner: Runner, pair: Pair, text: bytes) -> bool:
-    """Resolve every conflict to upstream's side; whether the patch loses anything by that.
+def note_conflict(score: Score, kind: str, where: str, said: str) -> None:
+    """Count a conflict, and keep what was said where it is not what was to be said."""
+    score.planted[kind] += 1
+    refused = "guard: " in said and "nothing lost" not in said
+    orphaned = kind == CONFLICT and not refused and "  orphaned  " in said
+    if refused or orphaned:
+        score.found[ORPHANED if orphaned else kind] += 1
+    if refused != (kind == CONFLICT):
+        note = said[max(0, said.find("guard: ")) :].strip()[:300] or "nothing said"
+        (score.told if orphaned or refused else score.missed).append(f"{where}: {note}")
 
-    It does not where upstream's file has all that the patch adds and nothing that it removes.
-    """
+
+def take_upstream(runner: Runner, pair: Pair, text: bytes) -> bool:
+    """Resolve every conflict to upstream's side; whether the patch loses anything by that."""
     path, lost = pair.path, False
-    added = {line[1:] for line in text.split(b"\n") if line[:1] == b"+" and line[1:].strip()}
-    removed = {line[1:] for line in text.split(b"\n") if line[:1] == b"-" and line[1:].strip()}
     for name in sorted(set(runner.git(path, "diff", "--name-only", "--diff-filter=U").splitlines())):
         stages = {}
         for number in (1, 2, 3):
@@ -325,17 +336,61 @@ def take_upstream(runner: Runner, pair: Pair, text: bytes) -> bool:
             runner.git(path, "rm", "-q", "--cached", "--", name)
             (path / name).unlink(missing_ok=True)
             continue
-        files = [runner.work / f"stage-{number}" for number in (2, 1, 3)]
-        for file, number in zip(files, (2, 1, 3), strict=True):
-            file.write_bytes(stages.get(number, b""))
-        names = [str(file) for file in files]
-        merged = runner.run(path, "merge-file", "-p", "--ours", *names).stdout
-        theirs = runner.run(path, "merge-file", "-p", "--theirs", *names).stdout
-        ours, others = ({line for line in side.split(b"\n")} for side in (merged, theirs))
-        lost = lost or bool((others - ours) & added or (ours - others) & removed)
+        sides = [stages.get(number, b"") for number in (2, 1, 3)]
+        merged = merge(runner, sides, "--ours")
+        theirs = merge(runner, sides, "--theirs")
+        lost = lost or (lines_lost(text, merged, theirs) and words_lost(runner, sides, merged))
         (path / name).write_bytes(merged)
         runner.git(path, "add", "-f", "--", name)
     return lost
+
+
+def merge(runner: Runner, sides: Sequence[bytes], *options: str) -> bytes:
+    """What `git merge-file` makes of ours, base and theirs."""
+    files = [runner.work / f"stage-{number}" for number in range(3)]
+    for file, side in zip(files, sides, strict=True):
+        file.write_bytes(side)
+    return runner.run(runner.work, "merge-file", "-p", *options, *map(str, files)).stdout
+
+
+def lines_lost(text: bytes, merged: bytes, theirs: bytes) -> bool:
+    """Whether upstream's side of a file lacks a line that the patch adds, or has one that it removes."""
+    added, removed = (
+        {line[1:] for line in text.split(b"\n") if line[:1] == sign and line[1:].strip()} for sign in SIGNS
+    )
+    ours, others = (set(side.split(b"\n")) for side in (merged, theirs))
+    return bool((others - ours) & added or (ours - others) & removed)
+
+
+def words_lost(runner: Runner, sides: Sequence[bytes], merged: bytes) -> bool:
+    """Whether a merge word by word has anything of the patch that upstream's side of the file has not.
+
+    So what upstream wraps in other lines, or has with a word more, is no loss. It is git that tells, not the guard.
+    """
+    words = [b"".join(word + b"\n" for word in WORD.findall(side)) for side in sides]
+    if merge(runner, words, "--ours").split() != WORD.findall(merged):
+        return True
+    return any(is_lost(*parts) for parts in conflicts_in(merge(runner, words, "--diff3").split(b"\n")))
+
+
+def conflicts_in(lines: Sequence[bytes]) -> Iterator[tuple[Counter[bytes], ...]]:
+    """The words of each conflict: ours, of the base, theirs."""
+    parts: list[Counter[bytes]] = []
+    for line in lines:
+        if line[:7] == b"<" * 7:
+            parts = [Counter()]
+        elif line[:7] in (b"|" * 7, b"=" * 7) and parts:
+            parts.append(Counter())
+        elif line[:7] == b">" * 7:
+            yield tuple(parts)
+            parts = []
+        elif parts:
+            parts[-1][line] += 1
+
+
+def is_lost(ours: Counter[bytes], base: Counter[bytes], theirs: Counter[bytes]) -> bool:
+    """Whether upstream's side of a conflict of words lacks some that the patch brings, or has some that it takes."""
+    return bool((theirs - base) - ours or (base - theirs) & (ours - theirs))
 
 
 def show(score: Score) -> int:
@@ -344,8 +399,12 @@ def show(score: Score) -> int:
     for line in score.alarms:
         print(f"  alarm: {line[:600]}")
     for kind, count in sorted(score.planted.items()):
-        print(f"planted, {kind}: {count}, found: {score.found[kind]}")
-    print(f"planted in all: {score.planted.total()}, found: {score.found.total()}")
+        print(f"planted, {kind}: {count}, refused: {score.found[kind]}")
+    print(f"conflicts told of as orphaned, not refused: {score.found[ORPHANED]}")
+    planted = {kind: count for kind, count in score.planted.items() if kind != HARMLESS}
+    print(f"planted in all: {sum(planted.values())}, missed: {len(score.missed)}")
+    for line in score.told:
+        print(f"  to be judged: {line[:600]}")
     for line in score.missed:
         print(f"  missed: {line[:600]}")
     return int(bool(score.missed) or len(score.alarms) * 100 > score.clean)
@@ -378,7 +437,7 @@ def main() -> int:
             if tips is None:
                 continue
             series = clean_series(runner, pair, tips, rng, score)
-            if score.planted.total() - score.planted["conflict"] < 2 * options.losses:
+            if sum(count for kind, count in score.planted.items() if "conflict" not in kind) < 2 * options.losses:
                 plant_losses(runner, pair, tips, series, rng, score)
             print(f"  {number}: clean {score.clean}, alarms {len(score.alarms)}, ", end="", flush=True)
             print(f"planted {score.planted.total()}, missed {score.missed[-1:]}", flush=True)
