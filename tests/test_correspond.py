@@ -281,6 +281,28 @@ def test_absorbed_as_upstream_has_refined_it(run: Runner, theirs: list[str], fat
     assert [word for word, _, _ in fates(found)] == [fate]
 
 
+LONG_LIST = "\tfor dir in . /usr/src /usr/share/fonts/misc%s /usr/share/fonts/ttf-first /usr/share/fonts/first%s; do"
+
+
+@pytest.mark.parametrize(
+    ("old", "mine", "theirs", "fate"),
+    [
+        (("", ""), (" /usr/share/fonts/truetype/first", ""), ("", " /usr/pkg/fonts/truetype /usr/local/first"), False),
+        (("", ""), (" /usr/share/fonts/truetype/first", ""), (" /usr/share/fonts/truetype/first", " /usr/pkg"), True),
+        ((" /usr/share/more", ""), ("", ""), (" /usr/share/more", " /usr/pkg /usr/local"), False),
+        ((" /usr/share/more", ""), ("", ""), ("", " /usr/pkg /usr/local"), True),
+    ],
+    ids=["lacks the word", "has the word", "still has it", "has it no more"],
+)
+def test_a_word_in_a_long_line(
+    run: Runner, old: tuple[str, str], mine: tuple[str, str], theirs: tuple[str, str], fate: bool
+) -> None:
+    """Upstream's own form of a long line holds the one word that the change is about, or it does not."""
+    u1, d1, u2 = ({"a.c": function("one", LONG_LIST % words, "\tcall(dir);")} for words in (old, mine, theirs))
+    found = run(u1, d1, u2, {"a.c": [*u2["a.c"], "int added;"]})
+    assert [word == "absorbed" for word, _, _ in fates(found)] == [fate]
+
+
 def test_a_new_file_that_upstream_has_too(run: Runner) -> None:
     """The very file, with another year in it, is absorbed; another one of the same name is in the way."""
     kept, mine = function("kept"), ["/* Copyright 2022 */", *function("checks", *GUARD), *function("more", *GUARD)]

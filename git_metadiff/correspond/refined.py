@@ -39,7 +39,7 @@ REFINED_FILE = Verdict("absorbed", None, "refined", "the new release has this fi
 
 def find_refined(item: Item, lines: Sequence[bytes], known: LineMap, near: int) -> Range | None:
     """Where upstream's new lines, at most `near` lines from the change, hold a refined form of what it adds."""
-    wanted = tokens(tuple(filter(None, map(code_of, item.change.added))))
+    wanted, gone = (code_words(side) for side in (item.change.added, item.change.removed))
     size = len(item.change.added)
     if size > LARGE or words_in(b"".join(wanted)) < TELLING:
         return None
@@ -47,10 +47,26 @@ def find_refined(item: Item, lines: Sequence[bytes], known: LineMap, near: int) 
     best: tuple[float, Range] | None = None
     for place, text in windows(item, lines, known, near, size + ROOM):
         if names <= set(text):
-            share = float(LCSseq.similarity(wanted, text)) / len(wanted)
-            if share >= ENOUGH and (best is None or share > best[0]):
+            share = held(wanted, text)
+            if share >= ENOUGH and (best is None or share > best[0]) and not is_older(gone, wanted, text, share):
                 best = share, place
     return best[1] if best is not None else None
+
+
+def held(words: list[bytes], text: list[bytes]) -> float:
+    """How much of some words stands in a text, in order; 0 to 1."""
+    return float(LCSseq.similarity(words, text)) / len(words)
+
+
+def is_older(gone: list[bytes], wanted: list[bytes], text: list[bytes], share: float) -> bool:
+    """Whether upstream's text, which has `share` of what a change adds, is rather a form of what it takes out.
+
+    Where the change is a word more in a long line, nearly all of the line is there without it.
+    """
+    if not gone or gone == wanted:
+        return False
+    older = held(gone, text)
+    return older > share or (older == share == 1.0 and held(wanted, gone) == 1.0)
 
 
 def windows(
@@ -80,6 +96,11 @@ def is_refined_file(item: Item, lines: Sequence[bytes]) -> bool:
     """Whether upstream's file of the same name is what a patchset created, with little changed."""
     wanted, text = tokens(item.change.added), tokens(tuple(lines))
     return len(wanted) > 0 and float(LCSseq.similarity(wanted, text)) / len(wanted) >= ENOUGH
+
+
+def code_words(lines: tuple[bytes, ...]) -> list[bytes]:
+    """The words and signs of some lines, without those that are all comment."""
+    return tokens(tuple(filter(None, map(code_of, lines))))
 
 
 def code_of(line: bytes) -> bytes:
