@@ -166,6 +166,24 @@ def test_a_patch_absorbed_by_upstream(package: Package, texts: dict[str, str], c
     assert one["patch"] == "two.patch" and "taken out" in one["text"]
 
 
+@pytest.mark.parametrize("way", ["staged", "review", "with a refresh"])
+def test_a_patch_that_can_go(package: Package, texts: dict[str, str], way: str, capfd: Capture) -> None:
+    arguments = ["--base", "HEAD~1", "--head", "HEAD"] if way == "review" else []
+    both = {"src/b.c": source({**TWO, 9: "up9"}, HEADING), "src/a.c": source({12: "one12"}, HEADING)}
+    package.stage(both)
+    if way == "with a refresh":
+        package.edit("one.patch", cut(texts["one.patch"], "one12"))
+    if way == "review":
+        package.commit({}, "import upstream 2")
+    findings = found(capfd, package.path, *arguments)
+    assert [(one["patch"], one["hunks"]) for one in findings["absorbed"] if "can go" in one["text"]] == [
+        ("two.patch", 2)
+    ]
+    assert not [one for name in findings for one in findings[name] if "two.patch" in one["patch"] and "apply" in name]
+    package.stage({"src/b.c": source({5: "two5", 25: "two25", 9: "up9"}, HEADING)})
+    assert "can go" not in json.dumps(found(capfd, package.path)), "upstream has not all of it"
+
+
 def test_a_patch_taken_out_whole(package: Package, texts: dict[str, str], capfd: Capture) -> None:
     package.stage(package.series({"two.patch": None}, ["one.patch", "three.patch"]))
     [one] = found(capfd, package.path)["removed"]
@@ -349,7 +367,9 @@ def test_what_the_hook_was_told_is_what_git_answers(package: Package, monkeypatc
 
 
 def test_the_quick_answer_imports_little() -> None:
-    code = f"import os, sys; old = set(sys.modules); sys.path.insert(0, {str(ROOT)!r}); import git_metadiff.guard.quick; "
+    code = (
+        f"import os, sys; old = set(sys.modules); sys.path.insert(0, {str(ROOT)!r}); import git_metadiff.guard.quick; "
+    )
     code += "print(*sorted(set(sys.modules) - old))"
     out = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True).stdout
     ours = {"cli", "git", "git.quick", "git.settings", "guard", "guard.quick"}

@@ -206,4 +206,4 @@ def test_am(topic: Topic, tmp_path: Path) -> None:
     assert status != 0 and "dropped by the conflict's resolution  two" in said
     topic.resolve(GOOD)
     status, said = attempt(topic.path, "am", "--continue")
-    assert status == 0 and "dropped" not in said
+    assert status == 0 and "nothing lost" in said and "edited beyond the rebase  two  a.c:" in said

@@ -123,7 +123,7 @@ def look(invocation: Invocation, here: Here, one: Guard) -> Report:
         return check_ranges(one, old, new)
     if not here.staged.exists():
         raise MetadiffError("there is no index here, so nothing is staged", "--base and --head compare two revisions")
-    return check_staged(one, here.staged)
+    return check_staged(one, here.staged, every=True)
 
 
 def commit_of(user: Git, name: str) -> str:

@@ -14,8 +14,9 @@ from git_metadiff.errors import MetadiffError
 from git_metadiff.git import Git, Scratch
 from git_metadiff.guard.accept import accept, read_trailers
 from git_metadiff.guard.commits import compare_texts, lies_in, range_texts, tree_text
-from git_metadiff.guard.findings import Finding, Report, order_of
+from git_metadiff.guard.findings import BLOCK, SILENT, Finding, Report, order_of
 from git_metadiff.guard.folders import LIKELY, LISTINGS, PLAIN, folders_of
+from git_metadiff.guard.needless import find_needless
 from git_metadiff.guard.patchfiles import Outcome, Task, compare_folder
 from git_metadiff.guard.repository import State, attempted, rebased_range
 from git_metadiff.guard.verdicts import Circumstances
@@ -61,18 +62,36 @@ def staged_tree(scratch: Scratch, index: Path) -> str:
     return scratch.text("write-tree", "--missing-ok", index=copy)
 
 
-def check_staged(guard: Guard, index: Path) -> Report:
-    """What the coming commit does: HEAD against the index, and the commit at which git has stopped, if it has."""
+def look_at_folder(task: Task) -> Outcome:
+    """What became of a folder's patches, and which of those that stayed as they were can go now."""
+    outcome = compare_folder(task)
+    needless = {one.patch: one for one in find_needless(task)}
+    told = {one.patch for one in outcome.findings if one.verdict == "absorbed"}
+    outcome.findings = [
+        one for one in outcome.findings if one.verdict != "unapplied" or one.level == BLOCK or one.patch not in needless
+    ]
+    outcome.findings += [one for name, one in needless.items() if one.level != SILENT and name not in told]
+    outcome.base_moved = outcome.base_moved or bool(needless)
+    return outcome
+
+
+def check_staged(guard: Guard, index: Path, *, every: bool = False) -> Report:
+    """What the coming commit does: HEAD against the index, and the commit at which git has stopped, if it has.
+
+    With `every` folder of patches is looked at, also where upstream alone moved.
+    """
     head = guard.user.resolve("HEAD")
     if head is None:
         return Report("patches", "the first commit")
     tree = guard.user.resolve("HEAD", "tree") or ""
     new = staged_tree(guard.scratch, index)
     folders = find_folders(guard, tree, new)
+    if every:
+        folders = list(dict.fromkeys([*folders, *all_folders(guard, [new])]))
     outcome = Outcome()
     for folder in folders:
         merged = guard.user.resolve(guard.state.merged, "tree") or "" if guard.state.merged else ""
-        outcome.take(compare_folder(Task(guard.scratch, folder, tree, new, guard.given, head, merged)))
+        outcome.take(look_at_folder(Task(guard.scratch, folder, tree, new, guard.given, head, merged)))
     original = guard.state.original
     if original and guard.state.operation in ("rebase", "cherry-pick"):
         outcome.take(check_resolution(guard, original, head, new, folders))
@@ -164,7 +183,7 @@ def check_review(guard: Guard, base: str, head: str) -> Report:
     outcome = Outcome()
     for folder in folders:
         outcome.take(
-            compare_folder(Task(guard.scratch, folder, trees[0], trees[1], guard.given, base, everything=True))
+            look_at_folder(Task(guard.scratch, folder, trees[0], trees[1], guard.given, base, everything=True))
         )
     return report("patches", title, outcome, guard.values)
 
@@ -256,10 +275,22 @@ def check_mail(
     message = message or (folder / "final-commit").read_bytes()
     subject = message.decode("utf-8", "replace").partition("\n")[0]
     text = PatchText("mail", patch.read_bytes(), 1, subject, message)
-    base = folder / "patch-merge-index"  # what a three-way merge took for the mail's own base
-    old = staged_tree(scratch, base) if base.is_file() else before
+    old = mail_base(scratch, folder / "patch-merge-index", text.data) or before
     outcome = compare_texts(
         scratch, (old, [text]), (before, tree_text(scratch, before, after, "mail", message)), given, folders
     )
     outcome.messages = []
     return outcome
+
+
+def mail_base(scratch: Scratch, index: Path, patch: bytes) -> str | None:
+    """The tree that a mail was made on, as far as it changes it; None where no three-way merge needed it.
+
+    git keeps an index of it, to which it has applied the mail already: so that is taken back.
+    """
+    if not index.is_file():
+        return None
+    copy = scratch.index("mail")
+    shutil.copyfile(index, copy)
+    taken_back = scratch.try_run("apply", "--cached", "-R", "--whitespace=nowarn", "-", stdin=patch, index=copy)
+    return scratch.text("write-tree", "--missing-ok", index=copy) if taken_back.status == 0 else None
