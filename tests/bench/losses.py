@@ -37,8 +37,9 @@ IN_ONE = 8  # losses planted in one rebase
 SIGNS = (b"+", b"-")
 #: Conflicts resolved to upstream's side: with a loss, and where upstream holds all; a loss that was told, not refused.
 CONFLICT, HARMLESS, ORPHANED = "conflict", "conflict that loses nothing", "conflict, orphaned"
-#: A word or a sign, as a merge word by word takes them.
-WORD = re.compile(rb"\w+|[^\w\s]")
+#: A word that says something, as a merge word by word takes them; and a line that is all comment.
+WORD = re.compile(rb"\w{2,}")
+COMMENT = re.compile(rb"^[ \t]*(?:#[ \t]|/?\*|//).*$", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -367,10 +368,15 @@ def words_lost(runner: Runner, sides: Sequence[bytes], merged: bytes) -> bool:
 
     So what upstream wraps in other lines, or has with a word more, is no loss. It is git that tells, not the guard.
     """
-    words = [b"".join(word + b"\n" for word in WORD.findall(side)) for side in sides]
-    if merge(runner, words, "--ours").split() != WORD.findall(merged):
+    words = [b"".join(word + b"\n" for word in words_of(side)) for side in sides]
+    if merge(runner, words, "--ours").split() != words_of(merged):
         return True
     return any(is_lost(*parts) for parts in conflicts_in(merge(runner, words, "--diff3").split(b"\n")))
+
+
+def words_of(text: bytes) -> list[bytes]:
+    """The words of a file, without its comments."""
+    return WORD.findall(COMMENT.sub(b"", text))
 
 
 def conflicts_in(lines: Sequence[bytes]) -> Iterator[tuple[Counter[bytes], ...]]:
