@@ -47,26 +47,29 @@ def find_refined(item: Item, lines: Sequence[bytes], known: LineMap, near: int) 
     best: tuple[float, Range] | None = None
     for place, text in windows(item, lines, known, near, size + ROOM):
         if names <= set(text):
-            share = held(wanted, text)
-            if share >= ENOUGH and (best is None or share > best[0]) and not is_older(gone, wanted, text, share):
+            share = held(wanted, text) / len(wanted)
+            if share >= ENOUGH and (best is None or share > best[0]) and not is_older(gone, wanted, text):
                 best = share, place
     return best[1] if best is not None else None
 
 
-def held(words: list[bytes], text: list[bytes]) -> float:
-    """How much of some words stands in a text, in order; 0 to 1."""
-    return float(LCSseq.similarity(words, text)) / len(words)
+def held(words: list[bytes], text: list[bytes]) -> int:
+    """How many of some words stand in a text, in order."""
+    return int(LCSseq.similarity(words, text))
 
 
-def is_older(gone: list[bytes], wanted: list[bytes], text: list[bytes], share: float) -> bool:
-    """Whether upstream's text, which has `share` of what a change adds, is rather a form of what it takes out.
+def is_older(gone: list[bytes], wanted: list[bytes], text: list[bytes]) -> bool:
+    """Whether upstream's text is a form of what a change takes out rather than of what it adds.
 
-    Where the change is a word more in a long line, nearly all of the line is there without it.
+    Where the change is a word more in a long line, nearly all of the line is there without it. So the text must have
+    two thirds of what is new in the added lines, beyond what it has of the removed ones.
     """
     if not gone or gone == wanted:
         return False
-    older = held(gone, text)
-    return older > share or (older == share == 1.0 and held(wanted, gone) == 1.0)
+    older, newer, fresh = held(gone, text), held(wanted, text), len(wanted) - held(gone, wanted)
+    if not fresh:  # words are taken out
+        return older == len(gone)
+    return older * len(wanted) > newer * len(gone) and (newer - older) * 3 < fresh * 2
 
 
 def windows(
