@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Without any, on the process's own; then it does not return: freeing a kernel's comparison object by object would
     take Python a tenth of a second.
     """
-    if arguments is None and sys.argv[1:] == PRE_COMMIT:
+    if arguments is None and sys.argv[1:4] == PRE_COMMIT:
         from git_metadiff.guard.quick import nothing_lost
 
         if nothing_lost(os.environ):

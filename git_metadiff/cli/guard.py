@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -198,12 +198,12 @@ def accept_loss(invocation: Invocation, here: Here) -> int:
 # Hooks
 
 
-def staged_report(here: Here) -> Report:
-    """What the coming commit does."""
+def staged_report(here: Here, accepted: Sequence[str] = ()) -> Report:
+    """What the coming commit does; `accepted` are trailers of its message."""
     from git_metadiff.guard.checks import check_staged
 
     with opened(here) as one:
-        return check_staged(one, here.staged)
+        return check_staged(replace(one, values=(*one.values, *accepted)), here.staged)
 
 
 def speak(found: Report, refused: str = "") -> None:
@@ -213,12 +213,17 @@ def speak(found: Report, refused: str = "") -> None:
     tell(list(text_report(found, refused=refused)))
 
 
-def pre_commit(_invocation: Invocation, here: Here) -> int:
-    """Look at what is staged. Where the hook that sees the message is installed too, that one refuses."""
+def pre_commit(invocation: Invocation, here: Here) -> int:
+    """Look at what is staged. Where the hook that sees the message is installed too, that one refuses.
+
+    As a commit-msg hook of the pre-commit framework it is given the message, which may accept what it finds.
+    """
+    from git_metadiff.guard.accept import read_trailers
     from git_metadiff.guard.install import is_ours
 
-    found = staged_report(here)
-    waits = bool(found.blocking) and is_ours(here.hooks / "commit-msg") and PROCESS in here.environ
+    told = bool(invocation.words)
+    found = staged_report(here, read_trailers(read_message(invocation)) if told else ())
+    waits = not told and bool(found.blocking) and is_ours(here.hooks / "commit-msg") and PROCESS in here.environ
     speak(found, WAITS if waits else ": refused")
     keep(found, here, here.environ.get(PROCESS, ""), waits=waits)
     return EXIT_REFUSED if found.blocking and not waits else EXIT_OK
