@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from git_metadiff.bisect.edits import Axis, Edit
-from git_metadiff.bisect.needs import CHANGED, MOST_DEFINITIONS, Sharers, sharers_of
+from git_metadiff.bisect.needs import CHANGED, MOST_DEFINITIONS, Sharers, mentions_of
 from git_metadiff.bisect.nesting import nested
-from git_metadiff.bisect.units import Unit
 
 #: Names of several words, of capital letters, and those of files: `offset` may be a member of any struct, and what
 #: begins with two underscores is an attribute, which stands where a name is defined.
@@ -40,10 +39,9 @@ class Tie:
 def ties_of(axis: Axis) -> list[Tie]:
     """The ties between the edits of an axis."""
     found = [Tie(frozenset(nest), frozenset(nest)) for file in axis.files for nest in nested(axis, file)]
-    singles = [Unit(axis.homes[at][0], (at,)) for at in range(len(axis.edits))]
-    for (name, _), sharers in sharers_of(axis, singles).items():
+    for (name, _), mine in mentions_of(axis).items():
         if TELLING.match(name):
-            found += ties_by(axis, name, sharers)
+            found += ties_by(axis, name, Sharers(*map(set, mine.lists)))
     return found
 
 

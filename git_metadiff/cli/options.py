@@ -590,9 +590,10 @@ OPTIONS = (
         value="name",
         commands=(GUARD,),
         group=GUARDING,
-        manual="Names a hunk or a patch of the last report; what follows is the reason. A trailer Metadiff-Dropped written "
-        "by hand into the message does the same; under the pre-commit framework only with metadiff-guard-commit-msg, "
-        "which runs when the message is there, in place of metadiff-guard, which refuses before.",
+        manual="Names a hunk or a patch of the last report; what follows is the reason. A trailer Metadiff-Dropped "
+        "written by hand into the message does the same; under the pre-commit framework only with "
+        "metadiff-guard-commit-msg, which runs when the message is there, in place of metadiff-guard, which "
+        "refuses before.",
     ),
     Option(
         "--install",
