@@ -130,6 +130,24 @@ def test_upstream_brought_the_same_lines_elsewhere(repository: Repository, metad
     assert "  log:5\n" in said
 
 
+def test_behind_what_upstream_put_into_the_same_place(repository: Repository, metadiff: Metadiff) -> None:
+    """Both orders are right to git, one of them to the author: the screen and the document tell it."""
+    repository.commit({"f": numbered(), "p/series": "one\n"}, tag="v1")
+    repository.commit({"f": numbered({20: "line 20\nupstream_list_entry,\n"})}, tag="v2")
+    repository.git("checkout", "-q", "v1")
+    made = repository.commit({"f": numbered({20: "line 20\nour_own_item,\n", 40: "forty\n"})})
+    repository.write({"p/one": repository.diff("v1", made)})
+    done = port(repository.path, metadiff, "--json")
+    assert done.returncode == 0, done.stderr
+    [patch] = json.loads(done.stdout)["patches"]
+    told = [(change["reason"], change["upstream"]) for hunk in patch["hunks"] for change in hunk["changes"]]
+    assert told == [("beside", {"path": "f", "line": 21}), (None, None)]
+    shutil.rmtree(repository.path / "out")
+    said = port(repository.path, metadiff).stdout.decode()
+    assert "placed behind lines that upstream put into the same place: 1 change\n  one   f:18  " in said
+    assert "+our_own_item" in (repository.path / "out" / "one").read_text()
+
+
 @pytest.mark.parametrize(
     ("files", "said"),
     [

@@ -9,7 +9,7 @@ from git_metadiff.bare import bare, find_bare
 from git_metadiff.forward.recut import header, place_number
 from git_metadiff.forward.rejects import Seen
 from git_metadiff.forward.states import Slot, Walk
-from git_metadiff.forward.words import TWICE, ChangeFate, HunkFate, Spot
+from git_metadiff.forward.words import BESIDE, TWICE, ChangeFate, HunkFate, Spot
 from git_metadiff.hunks import NO_NEWLINE
 from git_metadiff.linemap import Block, LineMap, words_in
 from git_metadiff.lines import LineCache, join_lines
@@ -40,23 +40,45 @@ class Upstream:
     def locate(self, patch: int, fate: HunkFate) -> HunkFate:
         """A hunk with the lines of the new release at which upstream holds it, or has something else."""
         changes = [
-            self.twice(fate, at) if one.result == "placed" else replace(one, upstream=self.spot(patch, fate, at))
+            self.doubtful(patch, fate, at)
+            if one.result == "placed"
+            else replace(one, upstream=self.spot(patch, fate, at))
             for at, one in enumerate(fate.changes)
         ]
         return replace(fate, changes=tuple(changes))
 
-    def twice(self, fate: HunkFate, at: int) -> ChangeFate:
-        """A placed change, with the place where upstream brought the very lines that it adds, if it did."""
-        told, added = fate.changes[at], fate.hunk.changes[at].added
-        slot = self.slot(fate) if words_in(b"".join(added)) >= TELLING and len(added) >= BLOCK else None
+    def doubtful(self, patch: int, fate: HunkFate, at: int) -> ChangeFate:
+        """A placed change; with a reason if a person should see whether it is right."""
+        slot = self.slot(fate)
         if slot is None or slot.file is None or not slot.file.map.blocks or not slot.start[0] or not slot.start[1]:
-            return told
+            return fate.changes[at]
+        return self.twice(slot, fate, at) or self.beside(slot, patch, fate, at) or fate.changes[at]
+
+    def beside(self, slot: Slot, patch: int, fate: HunkFate, at: int) -> ChangeFate | None:
+        """An insertion where upstream inserted too: P puts it behind upstream's lines, an author may want it before."""
+        assert slot.file is not None and slot.start[1] is not None
+        if fate.hunk.changes[at].removed:
+            return None
+        where = self.base(slot, patch, fate, at)[0]
+        low, high = slot.file.map.gap(where)
+        net = [one for one in slot.file.changes if one.state == "placed" and not one.sure and one.a == one.b == where]
+        if not net or low == high:
+            return None
+        text = "upstream put lines there too"
+        return replace(fate.changes[at], reason=BESIDE, text=text, upstream=Spot(slot.start[1][0], low + 1))
+
+    def twice(self, slot: Slot, fate: HunkFate, at: int) -> ChangeFate | None:
+        """A change of which upstream brought the very lines that it adds, elsewhere in the file."""
+        assert slot.start[0] is not None and slot.start[1] is not None
+        added = fate.hunk.changes[at].added
+        if words_in(b"".join(added)) < TELLING or len(added) < BLOCK:
+            return None
         needle = b"\n" + b"\n".join(added) + b"\n"
         found = self.text(slot.start[1][1][1]).find(needle)
         if found < 0 or needle in self.text(slot.start[0][1][1]):
-            return told
+            return None
         spot = Spot(slot.start[1][0], self.text(slot.start[1][1][1]).count(b"\n", 0, found) + 1)
-        return replace(told, reason=TWICE, text="upstream brought the same lines", upstream=spot)
+        return replace(fate.changes[at], reason=TWICE, text="upstream brought the same lines", upstream=spot)
 
     def text(self, oid: str) -> bytes:
         """A file after a newline."""

@@ -12,6 +12,8 @@ RESULTS = ("rejected", "partial", "absorbed", "void", "refreshed", "placed")
 
 #: The reason of a placed change whose lines upstream brought too, at another place of the file.
 TWICE = "twice"
+#: The reason of a placed insertion where upstream inserted too: it stands behind upstream's lines.
+BESIDE = "beside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class ChangeFate:
     result: str  # `placed`, `rejected`, `absorbed`, or `void`: it comes and goes within the series
     reason: str | None = None  # a code
     text: str = ""  # the reason in words
-    #: Absorbed: where upstream holds it. Rejected: where upstream's own change stands. Placed: see TWICE.
+    #: Absorbed: where upstream holds it. Rejected: where upstream's own change stands. Placed: see TWICE and BESIDE.
     upstream: Spot | None = None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from git_metadiff.forward import CarriedPatch, ChangeFate, ForwardPort, HunkFate
-from git_metadiff.forward.words import TWICE
+from git_metadiff.forward.words import BESIDE, TWICE
 from git_metadiff.model import Hunk, UpstreamCommit
 from git_metadiff.render.paint import ink, line, plural, quoted, readable
 from git_metadiff.render.view import View
@@ -37,6 +37,11 @@ TITLES = {
     "absorbed": ("absorbed",),
     "without effect": ("void",),
 }
+#: Placed changes that a person should look at, by reason.
+DOUBTS = {
+    TWICE: "placed, and upstream brought the same lines elsewhere",
+    BESIDE: "placed behind lines that upstream put into the same place",
+}
 SLOTS = {"placed": "ok", "refreshed": "ok", "absorbed": "upstream", "rejected": "warn", "partial": "warn"}
 
 
@@ -50,7 +55,7 @@ def carried(result: ForwardPort, folder: str, view: View) -> Iterator[bytes]:
             yield line(f"{title}: {patches(len(some))}")
         for patch in some:
             yield from one_patch(patch, view)
-    yield from doubled(result, view)
+    yield from doubtful(result, view)
     rest = [patch for patch in result.patches if patch.result in ("placed", "refreshed")]
     if rest and view.everything:
         yield b"\n"
@@ -59,24 +64,24 @@ def carried(result: ForwardPort, folder: str, view: View) -> Iterator[bytes]:
     yield from last_words(result, rest, view)
 
 
-def doubled(result: ForwardPort, view: View) -> Iterator[bytes]:
-    """The placed hunks whose lines upstream brought too: a person must see whether they are there twice."""
-    found = [
-        (patch, fate, change.upstream)
-        for patch in result.patches
-        for fate in patch.hunks
-        for change in fate.changes
-        if change.reason == TWICE and change.upstream is not None
-    ]
-    if not found:
-        return
-    yield b"\n"
-    yield line(f"placed, and upstream brought the same lines elsewhere: {plural(len(found), 'change')}")
-    for patch, fate, spot in found if view.everything else found[:MOST_HUNKS]:
-        name = ink(view, "warn", printable(patch.name))
-        yield line(f"  {name}   {spotted(fate.hunk)}  {fate.hunk.id}  {quoted(spot.path)}:{spot.line}")
-    if len(found) > MOST_HUNKS and not view.everything:
-        yield line(f"  ... and {len(found) - MOST_HUNKS} more (--all names them)")
+def doubtful(result: ForwardPort, view: View) -> Iterator[bytes]:
+    """What is placed, and a person should see whether it is right."""
+    for reason, title in DOUBTS.items():
+        found = [
+            (patch, fate, change.upstream)
+            for patch in result.patches
+            for fate in patch.hunks
+            for change in fate.changes
+            if change.reason == reason and change.upstream is not None
+        ]
+        if found:
+            yield b"\n"
+            yield line(f"{title}: {plural(len(found), 'change')}")
+        for patch, fate, spot in found if view.everything else found[:MOST_HUNKS]:
+            name = ink(view, "warn", printable(patch.name))
+            yield line(f"  {name}   {spotted(fate.hunk)}  {fate.hunk.id}  {quoted(spot.path)}:{spot.line}")
+        if len(found) > MOST_HUNKS and not view.everything:
+            yield line(f"  ... and {len(found) - MOST_HUNKS} more (--all names them)")
 
 
 def head(result: ForwardPort, folder: str, view: View) -> Iterator[bytes]:
