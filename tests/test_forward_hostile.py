@@ -144,7 +144,7 @@ def test_behind_what_upstream_put_into_the_same_place(repository: Repository, me
     assert told == [("beside", {"path": "f", "line": 21}), (None, None)]
     shutil.rmtree(repository.path / "out")
     said = port(repository.path, metadiff).stdout.decode()
-    assert "placed behind lines that upstream put into the same place: 1 change\n  one   f:18  " in said
+    assert "placed beside lines that upstream put into the same place: 1 change\n  one   f:18  " in said
     assert "+our_own_item" in (repository.path / "out" / "one").read_text()
 
 

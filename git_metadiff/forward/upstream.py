@@ -55,7 +55,7 @@ class Upstream:
         return self.twice(slot, fate, at) or self.beside(slot, patch, fate, at) or fate.changes[at]
 
     def beside(self, slot: Slot, patch: int, fate: HunkFate, at: int) -> ChangeFate | None:
-        """An insertion where upstream inserted too: P puts it behind upstream's lines, an author may want it before."""
+        """An insertion where upstream inserted too: P puts it behind upstream's lines where it can."""
         assert slot.file is not None and slot.start[1] is not None
         if fate.hunk.changes[at].removed:
             return None

@@ -12,7 +12,7 @@ RESULTS = ("rejected", "partial", "absorbed", "void", "refreshed", "placed")
 
 #: The reason of a placed change whose lines upstream brought too, at another place of the file.
 TWICE = "twice"
-#: The reason of a placed insertion where upstream inserted too: it stands behind upstream's lines.
+#: The reason of a placed insertion where upstream inserted too: it stands behind upstream's lines, or before them.
 BESIDE = "beside"
 
 

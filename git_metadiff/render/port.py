@@ -40,7 +40,7 @@ TITLES = {
 #: Placed changes that a person should look at, by reason.
 DOUBTS = {
     TWICE: "placed, and upstream brought the same lines elsewhere",
-    BESIDE: "placed behind lines that upstream put into the same place",
+    BESIDE: "placed beside lines that upstream put into the same place",
 }
 SLOTS = {"placed": "ok", "refreshed": "ok", "absorbed": "upstream", "rejected": "warn", "partial": "warn"}
 
