@@ -130,6 +130,25 @@ def test_upstream_brought_the_same_lines_elsewhere(repository: Repository, metad
     assert "  log:5\n" in said
 
 
+def test_a_piece_of_its_own_in_what_upstream_has_too(repository: Repository, metadiff: Metadiff) -> None:
+    """Two patches insert into one place. Upstream has the one; the other one is lost, and not taken for upstream's."""
+    entry = ["log_quota(value, limit_of(value));\n", "mark(value);\n", "notify_all(value);\n"]
+    own, changed = "tell_once(value, true);\n", entry[1].replace("value", "other")
+    repository.commit({"f": numbered()}, tag="v1")
+    theirs = numbered({20: "line 20\n" + entry[0] + changed + entry[2]})
+    repository.commit({"f": theirs}, tag="v2")
+    after = repository.commit({"f": theirs + "more\n"})
+    repository.git("checkout", "-q", "v1")
+    first = repository.commit({"f": numbered({20: "line 20\n" + "".join(entry)})})
+    second = repository.commit({"f": numbered({20: "line 20\n" + entry[0] + own + "".join(entry[1:])})})
+    patches = {"p/one": repository.diff("v1", first), "p/two": repository.diff(first, second)}
+    repository.write({**patches, "p/series": "one\ntwo\n", "q": repository.diff("v2", after)})
+    done = metadiff("v1", "v2", "--patches", "p", "q", "--json", cwd=repository.path)
+    assert done.returncode == 0, done.stderr
+    told = [(hunk["fate"], hunk["reason"]) for hunk in json.loads(done.stdout)["hunks"] if hunk["release"] == 0]
+    assert told == [("orphaned", "alike"), ("dropped", "alike")]
+
+
 def test_behind_what_upstream_put_into_the_same_place(repository: Repository, metadiff: Metadiff) -> None:
     """Both orders are right to git, one of them to the author: the screen and the document tell it."""
     repository.commit({"f": numbered(), "p/series": "one\n"}, tag="v1")

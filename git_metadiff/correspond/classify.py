@@ -23,14 +23,17 @@ from git_metadiff.correspond.upstream import (
     stands_on_nothing,
     undoes_upstream,
 )
+from git_metadiff.linemap import words_in
 from git_metadiff.model import APPLIED_TWICE, PAIRED, WORST_FIRST, Change, Edge, Hunk, Unplaced, Verdict
 from git_metadiff.ownership import OwnedRun, own_displaced
+from git_metadiff.placing import said_alike
 from git_metadiff.port import REASONS
 from git_metadiff.sections import Sections
 
 #: How much context on either side decides between kept and refreshed, where two hunks are cut differently.
 CONTEXT = 3
 DELETED_WORDS = "it removes a file that upstream changed, and the new patchset does not remove it"
+UNLIKE_WORDS = "upstream has much of what it stands in, nothing of it, and the new patchset does not hold it"
 PLACE_WORDS = "only its place differs from where upstream's line map leads"
 
 
@@ -226,15 +229,29 @@ def fate_alone(item: Item, touched: set[Item], upstream: Upstream) -> Verdict:
     held = held_anyway(item, touched)
     if held is not None:
         return held
-    if item.state == "unplaced" and item.reason == "file-changed" and item.hunk.new_start == 0 == item.hunk.new_lines:
-        return Verdict("dropped", None, item.reason, DELETED_WORDS)
     if item.state == "unplaced":
-        return Verdict("orphaned", None, item.reason, REASONS.get(item.reason, item.reason))
+        return unplaced_alone(item, upstream.texts)
     if not item.sure and not item.gone and stands_on_nothing(item, upstream.texts):
         return Verdict("orphaned", None, "no-context", REASONS["no-context"])
     return Verdict(
         "dropped", None, None, "it still has its place in the new release, and the new patchset does not hold it"
     )
+
+
+def unplaced_alone(item: Item, texts: Texts) -> Verdict:
+    """The fate of a change without a place and without a partner: orphaned, or dropped if it could be carried."""
+    if item.reason == "file-changed" and item.hunk.new_start == 0 == item.hunk.new_lines:
+        return Verdict("dropped", None, item.reason, DELETED_WORDS)
+    if item.reason == "alike" and not stands_alike(item, texts):
+        return Verdict("dropped", None, item.reason, UNLIKE_WORDS)
+    return Verdict("orphaned", None, item.reason, REASONS.get(item.reason, item.reason))
+
+
+def stands_alike(item: Item, texts: Texts) -> bool:
+    """Whether upstream's lines at the place hold much of this very change: P judged it with its neighbours."""
+    added = list(item.change.added)
+    there = texts("new", item.file)[item.place[0] : item.place[1]]
+    return said_alike(added, there) * 2 > words_in(b"".join(added))
 
 
 def held_anyway(item: Item, touched: set[Item]) -> Verdict | None:
