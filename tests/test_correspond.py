@@ -339,6 +339,20 @@ def test_half_absorbed(run: Runner) -> None:
     assert {edge.kind for edge in found.edges if edge.b.startswith("upstream:")} == {"edited"}
 
 
+def test_most_absorbed_and_the_rest_kept(run: Runner) -> None:
+    """Upstream took most of an insertion; what p2 still adds is little of the whole, and the same change still."""
+    check = [
+        "\tif (deb_shield_handle(event) < 316) {",
+        '\t\tlog_jump("shield refused", event);',
+        "\t\treturn -ERANGE;",
+        "\t}",
+    ]
+    seal = ["\tif (!seal(event))", "\t\treturn -EFAULT;"]
+    u1, d1, u2 = ({"a.c": function("one", *added, "\tcall(event);")} for added in ([], [*seal, *check], check))
+    found = run(u1, d1, u2, {"a.c": function("one", *seal, *check, "\tcall(event);")})
+    assert [(word, cause) for word, cause, _ in fates(found)] == [("edited", "upstream")]
+
+
 @pytest.mark.parametrize(
     ("was", "mine", "theirs", "both"),
     [

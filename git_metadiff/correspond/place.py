@@ -10,6 +10,7 @@ from rapidfuzz.distance import Indel
 from git_metadiff.correspond.items import Item, Sides, pair
 from git_metadiff.correspond.words import same_edit, same_words
 from git_metadiff.linemap import words_in
+from git_metadiff.placing import said_alike
 
 #: Least likeness of two texts that only stand at the same place and take out none of the same lines.
 LIKE_ENOUGH = 0.5
@@ -117,9 +118,16 @@ def alike_here(old: Item, new: Item) -> float:
     if not touch(old, new) or takes_other(old, new):
         return 0.0
     score = likeness(old, new)
-    if same_edit(old.change, new.change):
+    if same_edit(old.change, new.change) or is_rest(old, new):
         return max(score, LIKE_FAR)
     return score if score >= LIKE_ENOUGH or takes_same(old, new, score) else 0.0
+
+
+def is_rest(old: Item, new: Item) -> bool:
+    """Whether p2 adds, of an insertion that upstream has most of, what upstream lacks: little of the whole text."""
+    if old.reason != "alike" or new.change.removed:
+        return False
+    return said_alike(list(new.change.added), list(old.change.added)) * 2 > words_in(b"".join(new.change.added))
 
 
 def alike_nearby(old: Item, new: Item) -> float:
