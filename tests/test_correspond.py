@@ -303,6 +303,44 @@ def test_a_word_in_a_long_line(
     assert [word == "absorbed" for word, _, _ in fates(found)] == [fate]
 
 
+CALL = "\tr = constrain(life || confirm%s);"
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "fate"),
+    [
+        (CALL % " || dest_limits", CALL % " || dest_limits || certs", "absorbed"),
+        (CALL % " || dest_limits", CALL % " || other_limits || certs", "orphaned"),
+        (CALL % " || dest_limits", "\tstate->r = constrain(life || confirm);", "orphaned"),
+        (
+            CALL.replace("constrain", "constrain_key") % "",
+            CALL.replace("constrain", "constrain_key") % ", 1",
+            "absorbed",
+        ),
+        (CALL.replace("||", "&&") % "", CALL.replace("||", "&&") % " && certs", "orphaned"),
+    ],
+    ids=["has it", "has another", "has none", "another word", "signs alone"],
+)
+def test_upstreams_form_of_the_lines_has_the_change(run: Runner, mine: str, theirs: str, fate: str) -> None:
+    """What upstream put in the place of the lines tells, word by word, whether it has what the change puts in."""
+    u1, d1, u2 = ({"a.c": function("one", line, "\tcall(r);")} for line in (CALL % "", mine, theirs))
+    found = run(u1, d1, u2, {"a.c": [*u2["a.c"], "int added;"]})
+    assert [word for word, _, _ in fates(found)] == [fate]
+
+
+@pytest.mark.parametrize(("lost", "words"), [(False, ["edited", "edited"]), (True, ["refreshed", "orphaned"])])
+def test_two_changes_that_have_become_one(run: Runner, lost: bool, words: list[str]) -> None:
+    """Upstream indented the line between them: the author's insertion and edit are one change now, or one is lost."""
+    call, role = "\tinform_service(service, style);", "\tcontext_role = duplicate(role);"
+    body = ["\tint before = 1;", "\tlong style_of_service = 2;"]
+    edited = call.replace("style)", "style, role)")
+    u1 = {"a.c": function("one", *body, "\tint between;", call)}
+    d1 = {"a.c": function("one", *body, role, "\tint between;", edited)}
+    u2 = {"a.c": function("one", *body, "\t" + call)}
+    d2 = {"a.c": function("one", *body, role, "\t" + (call if lost else edited))}
+    assert [word for word, _, _ in fates(run(u1, d1, u2, d2))] == words
+
+
 def test_a_new_file_that_upstream_has_too(run: Runner) -> None:
     """The very file, with another year in it, is absorbed; another one of the same name is in the way."""
     kept, mine = function("kept"), ["/* Copyright 2022 */", *function("checks", *GUARD), *function("more", *GUARD)]

@@ -14,6 +14,7 @@ from git_metadiff.bare import bare, find_bare
 from git_metadiff.correspond.items import Item, Sides, map_of
 from git_metadiff.correspond.refined import NEARBY, REFINED, REFINED_FILE, find_refined, is_refined_file
 from git_metadiff.correspond.upstream import Texts, upstream_id
+from git_metadiff.correspond.worded import find_worded
 from git_metadiff.linemap import Block, LineMap, words_in
 from git_metadiff.model import Range, Verdict
 from git_metadiff.placing import WRAPPED
@@ -73,6 +74,10 @@ def settle_refined(items: list[Item], sides: Sides, texts: Texts, transition: in
             place = find_refined(item, texts("new", item.file), map_of(sides, item.file), NEARBY)
             if place is not None and (item.file, place) not in taken:
                 taken.add((item.file, place))
+                settle(item, place, REFINED, sides, transition)
+        if item.verdict is None and item.state == "unplaced" and item.change.removed:
+            place = find_worded(item, texts("old", item.file), texts("new", item.file), map_of(sides, item.file))
+            if place is not None:  # its own lines: no other change can be meant
                 settle(item, place, REFINED, sides, transition)
 
 

@@ -11,6 +11,7 @@ from git_metadiff.correspond.content import match_contents, match_equal
 from git_metadiff.correspond.elsewhere import Others, find_moved_code
 from git_metadiff.correspond.exact import match_exact
 from git_metadiff.correspond.items import Item, Sides, map_of
+from git_metadiff.correspond.joined import match_joined
 from git_metadiff.correspond.place import match_nearby, match_places, similarity
 from git_metadiff.correspond.refined import TWICE, is_held_twice
 from git_metadiff.correspond.rewritten import match_renamed, match_rewritten
@@ -70,6 +71,7 @@ def correspond(sides: Sides, upstream: Upstream, runs: list[OwnedRun]) -> tuple[
     match_contents(sides)
     match_rewritten(*rewritten_by_upstream(sides, upstream))
     match_renamed(sides, upstream.texts)
+    match_joined(sides)
     meet_upstream(sides, upstream.transition)
     find_absorbed(sides, upstream.texts, upstream.sections, upstream.transition)
     find_moved_code(sides, upstream.others)
@@ -206,9 +208,12 @@ def moved_to_file(old: Item, new: Item, evidence: str, sides: Sides, upstream: U
     where = new.file.decode("utf-8", "backslashreplace")
     if (old.creates and new.creates) or evidence in ("exact", "effect", "shared lines"):  # downstream renamed the file
         return Verdict("moved", "downstream", "other-file", f"now in {where}")
-    if old.state == "placed" and not same_neighbours(old, new):
+    carried = same_neighbours(old, new)
+    brought = sits_on_upstream(new, sides, upstream.new_files)
+    # A place that is not sure, of which upstream moved the code away, is no place to have stayed in.
+    if old.state == "placed" and not carried and (old.sure or not brought):
         return Verdict("moved", "downstream", "misplaced", f"now in {where}; its old place is still there")
-    carried = same_neighbours(old, new) or sits_on_upstream(new, sides, upstream.new_files)
+    carried = carried or brought
     cause = "upstream" if carried else "downstream"
     return Verdict("moved", cause, "other-file", f"now in {where}")
 

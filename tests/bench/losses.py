@@ -37,8 +37,8 @@ IN_ONE = 8  # losses planted in one rebase
 SIGNS = (b"+", b"-")
 #: Conflicts resolved to upstream's side: with a loss, and where upstream holds all; a loss that was told, not refused.
 CONFLICT, HARMLESS, ORPHANED = "conflict", "conflict that loses nothing", "conflict, orphaned"
-#: A word that says something, as a merge word by word takes them; and a line that is all comment.
-WORD = re.compile(rb"\w{2,}")
+#: What a merge word by word takes: words and signs, or words alone that say something. And a line that is all comment.
+WORDS = (re.compile(rb"\w+|[^\w\s]"), re.compile(rb"\w{2,}"))
 COMMENT = re.compile(rb"^[ \t]*(?:#[ \t]|/?\*|//).*$", re.MULTILINE)
 
 
@@ -340,7 +340,7 @@ def take_upstream(runner: Runner, pair: Pair, text: bytes) -> bool:
         sides = [stages.get(number, b"") for number in (2, 1, 3)]
         merged = merge(runner, sides, "--ours")
         theirs = merge(runner, sides, "--theirs")
-        lost = lost or (lines_lost(text, merged, theirs) and words_lost(runner, sides, merged))
+        lost = lost or (lines_lost(text, merged, theirs) and all(words_lost(runner, sides, merged, by) for by in WORDS))
         (path / name).write_bytes(merged)
         runner.git(path, "add", "-f", "--", name)
     return lost
@@ -356,27 +356,26 @@ def merge(runner: Runner, sides: Sequence[bytes], *options: str) -> bytes:
 
 def lines_lost(text: bytes, merged: bytes, theirs: bytes) -> bool:
     """Whether upstream's side of a file lacks a line that the patch adds, or has one that it removes."""
-    added, removed = (
-        {line[1:] for line in text.split(b"\n") if line[:1] == sign and line[1:].strip()} for sign in SIGNS
-    )
+    lines = [(line[:1], COMMENT.sub(b"", line[1:])) for line in text.split(b"\n")]
+    added, removed = ({line for sign, line in lines if sign == wanted and line.strip()} for wanted in SIGNS)
     ours, others = (set(side.split(b"\n")) for side in (merged, theirs))
     return bool((others - ours) & added or (ours - others) & removed)
 
 
-def words_lost(runner: Runner, sides: Sequence[bytes], merged: bytes) -> bool:
+def words_lost(runner: Runner, sides: Sequence[bytes], merged: bytes, by: re.Pattern[bytes]) -> bool:
     """Whether a merge word by word has anything of the patch that upstream's side of the file has not.
 
     So what upstream wraps in other lines, or has with a word more, is no loss. It is git that tells, not the guard.
     """
-    words = [b"".join(word + b"\n" for word in words_of(side)) for side in sides]
-    if merge(runner, words, "--ours").split() != words_of(merged):
+    words = [b"".join(word + b"\n" for word in words_of(side, by)) for side in sides]
+    if merge(runner, words, "--ours").split() != words_of(merged, by):
         return True
     return any(is_lost(*parts) for parts in conflicts_in(merge(runner, words, "--diff3").split(b"\n")))
 
 
-def words_of(text: bytes) -> list[bytes]:
+def words_of(text: bytes, by: re.Pattern[bytes]) -> list[bytes]:
     """The words of a file, without its comments."""
-    return WORD.findall(COMMENT.sub(b"", text))
+    return by.findall(COMMENT.sub(b"", text))
 
 
 def conflicts_in(lines: Sequence[bytes]) -> Iterator[tuple[Counter[bytes], ...]]:
