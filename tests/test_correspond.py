@@ -341,6 +341,19 @@ def test_two_changes_that_have_become_one(run: Runner, lost: bool, words: list[s
     assert [word for word, _, _ in fates(run(u1, d1, u2, d2))] == words
 
 
+@pytest.mark.parametrize(("kept", "reason"), [(False, "other-file"), (True, "misplaced")])
+def test_a_function_that_went_along_with_its_neighbour(run: Runner, kept: bool, reason: str) -> None:
+    """Upstream moved the function before it to a new file, where it now stands after another one."""
+    long = [f"\tstep_{at}(value, {at});" for at in range(4)]
+    first, second, last = function("first", *long), function("second", *reversed(long)), function("last", "\tend();")
+    mine = function("mine", "\tcheck_length_of(value);", "\tcheck_owner_of(value);")
+    u1 = {"a.c": [*second, *first, *last]}
+    d1 = {"a.c": [*second, *first, *mine, *last]}
+    u2 = {"a.c": [*(first if kept else []), *last], "names.c": [*([] if kept else first), *second]}
+    d2 = {**u2, "names.c": [*u2["names.c"], *mine]}
+    assert [(word, why) for word, _, why in fates(run(u1, d1, u2, d2))] == [("moved", reason)]
+
+
 def test_a_new_file_that_upstream_has_too(run: Runner) -> None:
     """The very file, with another year in it, is absorbed; another one of the same name is in the way."""
     kept, mine = function("kept"), ["/* Copyright 2022 */", *function("checks", *GUARD), *function("more", *GUARD)]

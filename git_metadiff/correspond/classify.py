@@ -33,6 +33,8 @@ from git_metadiff.sections import Sections
 
 #: How much context on either side decides between kept and refreshed, where two hunks are cut differently.
 CONTEXT = 3
+#: Lines within which a function stands beside a change.
+BESIDE = 3
 DELETED_WORDS = "it removes a file that upstream changed, and the new patchset does not remove it"
 UNLIKE_WORDS = "upstream has much of what it stands in, nothing of it, and the new patchset does not hold it"
 PLACE_WORDS = "only its place differs from where upstream's line map leads"
@@ -210,12 +212,21 @@ def moved_to_file(old: Item, new: Item, evidence: str, sides: Sides, upstream: U
         return Verdict("moved", "downstream", "other-file", f"now in {where}")
     carried = same_neighbours(old, new)
     brought = sits_on_upstream(new, sides, upstream.new_files)
-    # A place that is not sure, of which upstream moved the code away, is no place to have stayed in.
-    if old.state == "placed" and not carried and (old.sure or not brought):
+    if old.state == "placed" and not carried and not (brought and went_along(old, new, upstream.sections)):
         return Verdict("moved", "downstream", "misplaced", f"now in {where}; its old place is still there")
     carried = carried or brought
     cause = "upstream" if carried else "downstream"
     return Verdict("moved", cause, "other-file", f"now in {where}")
+
+
+def went_along(old: Item, new: Item, sections: Sections) -> bool:
+    """Whether upstream moved a function beside which a change stood to the file in which it stands now."""
+    start, stop = old.base
+    beside = sections.names("old", old.file, max(0, start - BESIDE), stop + BESIDE) - {None}
+    return any(
+        not sections.holds("new", old.file, name) and sections.holds("new", new.file, name)
+        for name in sorted(beside, key=str)
+    )
 
 
 def judge_edited(old: Item, new: Item, sides: Sides, upstream: Upstream) -> Verdict:
