@@ -182,6 +182,11 @@ def test_a_patch_that_can_go(package: Package, texts: dict[str, str], way: str, 
     assert not [one for name in findings for one in findings[name] if "two.patch" in one["patch"] and "apply" in name]
     package.stage({"src/b.c": source({5: "two5", 25: "two25", 9: "up9"}, HEADING)})
     assert "can go" not in json.dumps(found(capfd, package.path)), "upstream has not all of it"
+    named = texts["two.patch"].replace("Description", f"Origin: upstream, commit {'1' * 40}\nDescription")
+    package.git("checkout", "-q", "HEAD", ".")
+    package.commit({"debian/patches/two.patch": named, "src/b.c": source()}, "it names the commit")
+    package.stage({"src/b.c": source({5: "two5", 25: "up25"}, HEADING)})
+    assert "can go" not in json.dumps(found(capfd, package.path)), "a header alone proves nothing"
 
 
 def test_a_patch_taken_out_whole(package: Package, texts: dict[str, str], capfd: Capture) -> None:

@@ -20,6 +20,7 @@ from git_metadiff.guard.patchfiles import Task, find_root, release_files
 from git_metadiff.guard.verdicts import ANSWERED
 from git_metadiff.hunks import Scanner
 from git_metadiff.linemap import Tree
+from git_metadiff.series import UPSTREAM_COMMIT
 
 #: The file that a section of a patch changes.
 NAMED = re.compile(rb"^(?:---|\+\+\+) (?:[^\t\n]*/)?([^/\t\n]+)", re.MULTILINE)
@@ -90,7 +91,8 @@ def absorbed(task: Task, cuts: list[Cut], trees: tuple[Tree | None, Tree | None]
     for hunk in found.old:
         told = [verdict for verdict in found.fates[hunk.id] if verdict.reason not in ANSWERED]
         hunks[hunk.patch] = hunks.get(hunk.patch, 0) + bool(told)
-        if any(verdict.word != "absorbed" for verdict in told):
+        # The word of a header is believed of a patch that somebody took out, and of no other.
+        if any(verdict.word != "absorbed" or verdict.reason == UPSTREAM_COMMIT for verdict in told):
             lacking.add(hunk.patch)
     names = {patch.index: patch.name for patch in found.old_patches}
     return [
