@@ -185,7 +185,7 @@ def test_a_patch_that_can_go(package: Package, texts: dict[str, str], way: str, 
     named = texts["two.patch"].replace("Description", f"Origin: upstream, commit {'1' * 40}\nDescription")
     package.git("checkout", "-q", "HEAD", ".")
     package.commit({"debian/patches/two.patch": named, "src/b.c": source()}, "it names the commit")
-    package.stage({"src/b.c": source({5: "two5", 25: "up25"}, HEADING)})
+    package.stage({"src/b.c": source({5: "two5", 6: "two6", 25: "up25"}, HEADING)})
     assert "can go" not in json.dumps(found(capfd, package.path)), "a header alone proves nothing"
 
 
