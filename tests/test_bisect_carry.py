@@ -348,5 +348,7 @@ def test_answers_by_hand_turn_the_search_too(metadiff: Metadiff, repository: Rep
         assert done.returncode == 0, done.stderr.decode()
     told = done.stdout.decode()
     assert "repaired by step 2 of 2" in told and "1 test between the ends" in told
+    first, second = metadiff("bisect", "log", cwd=repository.path).stdout.decode().splitlines()[:2]
+    assert first.startswith("# each of these commits stands on one of upstream's") and second == "git bisect start"
     wrong = metadiff("bisect", "bad", "v1", cwd=repository.path)  # D1 is what the user is sure of
     assert wrong.returncode == 128 and "fatal: the end that works, D1, fails" in wrong.stderr.decode()

@@ -151,6 +151,8 @@ def log(session: Session) -> Iterator[bytes]:
     first, last = session.plan.ends
     [start, end] = session.points([GOOD_END, session.last])
     given = session.answered()
+    if session.plan.kind == "carry":  # git would walk upstream's own commits between them, without the patchset
+        yield line("# each of these commits stands on one of upstream's: git's own bisect cannot go on from here")
     yield line("git bisect start")
     yield from logged("bad", end.commit, last)
     yield from logged("good", start.commit, first)
