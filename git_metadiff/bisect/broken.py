@@ -42,9 +42,14 @@ def broken_by_upstream(git: Git, releases: tuple[str, str], axis: Axis, candidat
 
 
 def undefined_by(edit: Edit) -> set[bytes]:
-    """The names that an edit takes the definition of away, and does not mention any more."""
-    found = definitions(edit, edit.removed) - set(WORD.findall(b"\n".join(edit.added)))
-    return {name for name in found if TELLING.match(name)}
+    """The names that an edit takes a definition of away: fewer of its new lines than of the old ones mention them."""
+    names = {name for name in definitions(edit, edit.removed) if TELLING.match(name)}
+    return {name for name in names if mentions(edit.removed, name) > mentions(edit.added, name)}
+
+
+def mentions(lines: Sequence[bytes], name: bytes) -> int:
+    """How many lines have a word."""
+    return sum(name in WORD.findall(text) for text in lines)
 
 
 def defined_by(edits: Iterable[Edit]) -> set[bytes]:
