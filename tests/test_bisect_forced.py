@@ -217,6 +217,58 @@ def test_what_answers_to_one_conflict_comes_together(make: Callable[[Files, Sequ
     assert "wipe_slots(bus, 0)" in newer["bus.c"] and "wipe_slots(bus);" in forced["bus.c"]  # another function
 
 
+OLD_TABLE = """static const struct form forms[] = {
+	{ "one", 1, FORM_ONE },
+#ifdef WITH_TWO
+	{ "two", 2, FORM_TWO },
+#endif /* WITH_TWO */
+#ifdef WITH_THREE
+	{ "three", 3, FORM_THREE },
+#endif /* WITH_THREE */
+	{ NULL, 0, 0 },
+};
+"""
+NEW_TABLE = """extern const struct form form_one;
+#ifdef WITH_TWO
+extern const struct form form_two;
+#endif /* WITH_TWO */
+#ifdef WITH_THREE
+extern const struct form form_three;
+extern const struct form form_three_wide;
+#endif /* WITH_THREE */
+
+const struct form * const forms[] = {
+	&form_one,
+#ifdef WITH_TWO_FORMS
+	&form_two,
+#endif
+	&form_three,
+	NULL,
+};
+"""
+
+
+def test_what_stands_in_the_stead_of_a_change_that_p_misplaced(
+    make: Callable[[Files, Sequence[Step]], Forced],
+) -> None:
+    """Upstream rewrote a table, and the context of p1's entry is among its new declarations."""
+    entry = ("form.c", "#endif /* WITH_TWO */\n", '#endif /* WITH_TWO */\n	{ "null", 0, FORM_NULL },\n')
+    third = "extern const struct form form_three;\n"
+    fitted = [
+        ("form.c", third, f"{third}extern const struct form form_null;\n"),
+        ("form.c", "	&form_three,\n", "	&form_three,\n	&form_null,\n"),
+        ("null.c", "", 'const struct form form_null = { "null", 0, FORM_NULL };\n'),
+        ("Makefile", "LIBS += fence\n", "LIBS += fence\nOBJS += null.o\n"),
+        KEPT,
+    ]
+    first = {**START, "form.c": f"{filler('forms')}{OLD_TABLE}{filler('after')}"}
+    story = make(first, [("form.c", OLD_TABLE, NEW_TABLE)]).patched(0, ("null", [entry, KEPT]))
+    ported, forced, newer, _comparison = story.patched(1, ("null", fitted)).texts()
+    assert '"null", 0' in ported["form.c"], "else this shows nothing"
+    assert forced["form.c"] == newer["form.c"]
+    assert forced["null.c"] == newer["null.c"] and "null.o" in forced["Makefile"]
+
+
 AUDIT = f"""{filler("audit")}
 int audit_bus(struct bus *bus)
 {{
