@@ -5,9 +5,9 @@ what answers to that, so the old intent stands on the new release as its author 
 of P..D2 are of three kinds:
 
 - answers: the cause of their changes is `upstream`, and p1 had a form of them; or they are kept or refreshed, and in
-  P..D2 only since P has no place, or another one, for them; or they take back a change of p1 whose fate upstream
-  decided: absorbed, orphaned, or edited or moved with that cause; or P cannot build with the lines that they take out
-  (see `broken`);
+  P..D2 only since P has no place, or another one, for them; or P has no place for the change of p1 that became
+  them; or they take back a change of p1 whose fate upstream decided: absorbed, orphaned, or edited or moved with that
+  cause; or P cannot build with the lines that they take out (see `broken`);
 - additions: new changes that stand on upstream's new code, or undo it;
 - all others are downstream's own, and so is one that shares its lines with such a change.
 
@@ -24,14 +24,18 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
+from git_metadiff.bare import bare_line
 from git_metadiff.bisect.broken import broken_by_upstream
 from git_metadiff.bisect.edits import Axis, Edit
 from git_metadiff.bisect.owners import Claim, Claims, Labels, claims_by_path
 from git_metadiff.bisect.ties import tied, ties_of, untied
 from git_metadiff.bisect.units import NEAR, gap_between, units_of
 from git_metadiff.git import Git
+from git_metadiff.linemap import words_in
 from git_metadiff.model import Comparison, Transition, Verdict
 
+#: A line of fewer letters and digits tells nothing.
+TELLS = 5
 #: Fates that upstream decided, whatever their cause.
 UPSTREAM_FATES = ("absorbed", "orphaned", "kept", "refreshed")
 
@@ -71,6 +75,7 @@ class _Judge:
         self._old = by_hunk(claims_by_path(older, undone=True))
         self._origins, self._fates = comparison.origins, comparison.fates
         self._labels = Labels(transition.interdiff_hunks)
+        self._homeless = homeless(comparison, transition)
         self._indexes: dict[tuple[bytes, bool, frozenset[str] | None], Claims] = {}
 
     def standing(self, edit: Edit) -> Standing:
@@ -85,6 +90,8 @@ class _Judge:
             kind: Kind = "own"
             if all(is_answer(one) for one in origins):
                 kind = "answer" if is_carried else "addition"
+            elif not theirs and any(shares_line(edit, self._homeless.get(one.hunk)) for one in mine):
+                kind = "answer"
             return Standing(kind, hunks, is_carried)
         fates = verdicts_of(theirs, self._fates)
         is_carried = any(one is not None and one.word != "dropped" for one in fates)
@@ -171,6 +178,27 @@ def own_works(comparison: Comparison, transition: Transition) -> dict[str, bool]
         works[hunk.id] = hunk.patch if is_new else hunk.id
     own = {works[hunk.id] for hunk in newer.hunks if any(is_own(one) for one in comparison.origins.get(hunk.id, ()))}
     return {name: work in own for name, work in works.items()}
+
+
+def homeless(comparison: Comparison, transition: Transition) -> dict[str, frozenset[bytes]]:
+    """Hunks of p2 -> the bare lines of those changes of the hunks of p1 that they became for which P has no place."""
+    hunks = {hunk.id: hunk for hunk in comparison.patchsets[transition.start].hunks}
+    lines: dict[str, set[bytes]] = defaultdict(set)
+    for one in transition.unplaced:
+        fates = comparison.fates.get(one.hunk, ())
+        if one.change < len(fates) and fates[one.change].word in ("edited", "moved"):
+            change = hunks[one.hunk].changes[one.change]
+            lines[one.hunk] |= {bare_line(text) for text in (*change.removed, *change.added) if words_in(text) > TELLS}
+    found: dict[str, set[bytes]] = defaultdict(set)
+    for edge in comparison.edges:
+        if edge.a in lines:
+            found[edge.b] |= lines[edge.a]
+    return {name: frozenset(mine - {b""}) for name, mine in found.items()}
+
+
+def shares_line(edit: Edit, lines: frozenset[bytes] | None) -> bool:
+    """Whether an edit has one of these lines, whatever their white space."""
+    return lines is not None and any(bare_line(text) in lines for text in (*edit.removed, *edit.added))
 
 
 def is_own(origin: Verdict) -> bool:
