@@ -8,18 +8,14 @@ lines that p1 stood between.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from git_metadiff.bisect.edits import Axis, Edit, text_edits
 from git_metadiff.bisect.names import WORD, defined_in, is_code, is_header
 from git_metadiff.bisect.nesting import out_of_balance
 from git_metadiff.bisect.owners import changed_sides
-from git_metadiff.bisect.ties import TELLING
+from git_metadiff.bisect.ties import OPENED, TELLING
 from git_metadiff.git import Git
-
-#: A function whose name begins a line of its own, below its type.
-OPENED = re.compile(rb"^(\w{4,})[ \t]*\([^;]*$", re.MULTILINE)
 
 
 def broken_by_upstream(git: Git, releases: tuple[str, str], axis: Axis, candidates: Iterable[int]) -> set[int]:

@@ -7,10 +7,12 @@ so only names count that tell something by themselves, and of several definition
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from git_metadiff.bisect.edits import Axis, Edit
+from git_metadiff.bisect.names import WORD, is_code
 from git_metadiff.bisect.needs import CHANGED, MOST_DEFINITIONS, Sharers, mentions_of
 from git_metadiff.bisect.nesting import nested
 
@@ -18,6 +20,8 @@ from git_metadiff.bisect.nesting import nested
 #: begins with two underscores is an attribute, which stands where a name is defined.
 TELLING = re.compile(rb"(?!__)(?:.*[a-z0-9]_+[A-Za-z0-9]|.*[a-z][A-Z]|[A-Z][A-Z0-9_]{3,}$|.* )", re.DOTALL)
 
+#: A function whose name begins a line of its own, below its type.
+OPENED = re.compile(rb"^(\w{4,})[ \t]*\([^;]*$", re.MULTILINE)
 DECLARATION = re.compile(rb"(?:extern\b.*|[A-Za-z_][^={]*\([^={]*);[ \t]*(?:/[*/].*)?$")
 
 
@@ -42,7 +46,24 @@ def ties_of(axis: Axis) -> list[Tie]:
     for (name, _), mine in mentions_of(axis).items():
         if TELLING.match(name):
             found += ties_by(axis, name, Sharers(*map(set, mine.lists)))
-    return found
+    return [*found, *ties_of_functions(axis)]
+
+
+def ties_of_functions(axis: Axis) -> Iterator[Tie]:
+    """The ties of functions that come, their names below their types, to what calls them."""
+    openers: dict[bytes, set[int]] = defaultdict(set)
+    for at, edit in enumerate(axis.edits):
+        for name in OPENED.findall(b"\n".join(edit.added)) if is_code(edit.path) else ():
+            openers[name].add(at)
+    users: dict[bytes, set[int]] = defaultdict(set)
+    for at, edit in enumerate(axis.edits):
+        for name in openers.keys() & WORD.findall(b"\n".join(edit.removed)):
+            del openers[name]  # it was there before
+        for name in openers.keys() & WORD.findall(b"\n".join(edit.added)):
+            users[name].add(at)
+    for name, definers in openers.items():
+        if TELLING.match(name) and len(definers) <= MOST_DEFINITIONS and len(users[name]) <= CHANGED:
+            yield Tie(frozenset(users[name] - definers), frozenset(definers), is_whole=False)
 
 
 def ties_by(axis: Axis, name: bytes, one: Sharers) -> Iterator[Tie]:
