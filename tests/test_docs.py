@@ -31,7 +31,7 @@ def test_every_option_is_documented(option: Option) -> None:
 
 def test_nothing_else_is_documented_as_an_option() -> None:
     known = {name for option in OPTIONS for name in (option.name, option.short)}
-    of_others = {"--graph", "--first-parent", "-aes"}  # git log --graph, git blame --first-parent
+    of_others = {"--graph", "--first-parent", "-aes", "--continue"}  # of git log, blame and rebase
     for text in (PLAIN_PAGE, short_help(), (ROOT / "README.md").read_text().partition("## Tests")[0]):
         used = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text))
         assert used - known - of_others == set()

@@ -28,6 +28,7 @@ EVIDENCE = {
     "place": "stage 2, place: it overlaps or touches where upstream's line map leads, the most alike first",
     "nearby": "stage 2, nearby: elsewhere in the same file, the most alike first; the further away, the more alike",
     "content": "stage 3, content: equal text somewhere else, and no other open change has it in surroundings as alike",
+    "joined": "stage 3, joined: all its words stand in one change of its file, which holds another one too",
     "rare lines": "stage 3, rare lines: it shares lines that few changes hold, the most alike first",
     "file name": "stage 3, file name: two files that downstream adds, the only ones of that name, somewhat alike",
     "rewritten": "stage 3, rewritten: upstream rewrote the code there; the edit, its text and its surroundings agree, "
