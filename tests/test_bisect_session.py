@@ -599,6 +599,16 @@ def test_the_pair_is_found_from_both_sides(project: Repository, bisect: Bisect, 
         bisect("reset")
 
 
+def test_a_partner_is_found_though_its_ends_are_known(project: Repository, bisect: Bisect, tmp_path: Path) -> None:
+    """The tree that was built last is of the other search then, whose steps are others."""
+    test = f'! {{ grep -q "upstream {FILES - 1}" src/f{FILES - 1}.c && grep -q "patched 5" src/f5.c; }}'
+    options = ("--worktree", tmp_path / "tree", "--test", test)
+    bisect("run", "--axis", "patchset", *options)
+    bisect("reset")
+    said = bisect("run", "--axis", "upstream", "--minimize", *options)
+    assert said.status == 0 and "it fails only with both, and works without either" in said.out, said.err
+
+
 def test_unchanged_files_keep_their_time(project: Repository, bisect: Bisect, tmp_path: Path) -> None:
     folder = tmp_path / "tree"
     bisect("start", "--axis", "patchset", "--worktree", folder)

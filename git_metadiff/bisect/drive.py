@@ -29,7 +29,7 @@ class Stand:
 
     tree: WorkTree
     ours: bool  # made for the search: what tests changed in it is overwritten
-    built: int | None = None  # the step whose tree was tested last in it
+    built: str = ""  # the tree that was tested last in it
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Driver:
             return known, False
         self.watch(at, point, None)
         stand.tree.check_out(point.commit, force=stand.ours)
-        stand.built = at
+        stand.built = point.tree
         log = self.session.log_of(point.tree)
         bench = Bench(stand.tree.top, self.environ, log, self.echo, self._stop.is_set)
         outcome = bench.run(self.job)

@@ -204,15 +204,17 @@ class Session:
         ends = ((GOOD_END, self.plan.sure[0]), (self.last, self.plan.sure[1]))
         return [at for at, sure in ends if at not in given and (all_of_them or not sure)]
 
-    def verdict(self, built: int | None = None, parallel: int = 1) -> Verdict:
-        """Where the search is; `built` is the step whose tree was built last."""
+    def verdict(self, built: str = "", parallel: int = 1) -> Verdict:
+        """Where the search is; `built` is the tree that was built last, of this search or of another."""
         known = self.known()
         costs = Costs([step.cost for step in self.plan.steps], self._set_of(built))
         fair = self.trust.spare == 0
         return choose(self.order, self.prior, known, costs, budget=self.budget(), parallel=parallel, fair=fair)
 
-    def _set_of(self, built: int | None) -> int:
-        return 0 if built is None or built == GOOD_END else self.order.before[built]
+    def _set_of(self, built: str) -> int:
+        """The steps in a tree; none, where it is of no point: steps that are fused or turned have other numbers."""
+        at = next((at for at, point in self.known_points() if point.tree == built), GOOD_END)
+        return 0 if at == GOOD_END else self.order.before[at]
 
     def budget(self) -> int:
         """How many tests may be spent in the worst case: skipped points cost nothing of it."""

@@ -253,7 +253,7 @@ class Quiet(Session):
 def search(pair: Pair, plan: Plan, check: Check, *, traced: bool) -> tuple[tuple[int, ...], int]:
     """The steps that can be guilty in the end, and the number of tests between the ends."""
     session = Quiet(Path(), plan, State("faults", "", {"trace": "x"} if traced else {}))
-    tests, built = 0, None
+    tests, built = 0, ""
     while True:
         verdict = session.verdict(built)
         if verdict.done:
@@ -261,7 +261,7 @@ def search(pair: Pair, plan: Plan, check: Check, *, traced: bool) -> tuple[tuple
         [at] = verdict.points
         [point] = session.points([at])
         session.add(at, Given(point.tree, point.commit, "bad" if check(pair, point.tree) else "good", tested=True))
-        tests, built = tests + 1, at
+        tests, built = tests + 1, point.tree
 
 
 @dataclass(frozen=True)
