@@ -556,6 +556,7 @@ def test_a_search_by_hand_finds_the_step_and_comes_back(project: Repository, bis
     project.git("checkout", "-q", "-b", "topic", "v1")
     said = bisect("start", "--axis", "upstream")
     assert said.status == 0 and "upstream   D1 works, F fails" in said.out and "to be sure of it" in said.out
+    assert "6 steps, 6 can be guilty" in said.out and "about 3 tests more" in said.out, "F tells none of them apart"
     assert "upstream 3" in (project.path / "src" / "f3.c").read_text(), "F is checked out"
     for _ in range(10):
         fails = "upstream 3" in (project.path / "src" / "f3.c").read_text()
@@ -714,6 +715,7 @@ def test_each_work_tree_has_a_search_of_its_own(project: Repository, bisect: Bis
         ("", ("run",), "no test was given"),
         ("", ("run", "--", "no-such-program"), "cannot start 'no-such-program'"),
         ("", ("run", "--test", "true", "--expect", "("), "is no regular expression"),
+        ("", ("run", "--parallel", "2", "--test", "true"), "--parallel needs a search with --worktree"),
         ("", ("start", "--name", "other"), "there is no comparison named 'other'"),
         ("", ("start", "--file", "none"), "nothing to suspect in 'none'"),
         ("", ("start", "--worktree", "src"), "src is not empty, and no work tree of this repository"),
@@ -727,6 +729,7 @@ def test_each_work_tree_has_a_search_of_its_own(project: Repository, bisect: Bis
         ("started", ("run", "--test", "true"), "the end that fails, F, works"),
         ("started", ("run", "--test", "false"), "the end that works, D1, fails"),
         ("started", ("run", "--test", "exit 125"), "D1 cannot be tested"),
+        ("started", ("run", "--build", "exit 1", "--test", "true"), "D1 cannot be tested (the build failed)"),
         ("started", ("run", "--test", "exit 129"), "the test ended with status 129"),
         ("started", ("run", "--parallel", "2", "--test", "true"), "--parallel needs a search with --worktree"),
         ("started", ("good",), "the end that fails, F, works"),
@@ -751,6 +754,8 @@ def test_bad_input_is_told_and_changes_nothing(
     assert re.search(r"^hint: .", said.err, re.MULTILINE) and "Traceback" not in said.err
     if state == "dirty":
         assert (project.path / "src" / "f0.c").read_text() == "mine\n"
+    if not state:
+        assert not (project.path / ".git" / "metadiff-bisect").exists(), "no search is begun"
     if state == "started":
         after = json.loads(bisect("status", "--json").out)["answers"]
         assert [one for one in after if one not in answers] in ([], [one for one in after if one["step"] == -1])

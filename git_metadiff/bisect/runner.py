@@ -75,7 +75,7 @@ class Bench:
         if status == 0:
             return None
         check_status(status, "the build")
-        why = f"the build failed: {first_error(output)}"
+        why = with_error("the build failed", output)
         return Outcome("skip", why, signature(output), missing(output), doubled(output))
 
     def _test_often(self, job: Job) -> Outcome:
@@ -100,7 +100,7 @@ class Bench:
         if status == 0:
             return Outcome("good", "the test passed")
         if job.expect:
-            return Outcome("skip", f"another failure than the expected one: {first_error(output)}", signature(output))
+            return Outcome("skip", with_error("another failure than the expected one", output), signature(output))
         return Outcome("bad", f"the test ended with status {status}")
 
     def _command(self, words: tuple[str, ...]) -> tuple[int, bytes]:
@@ -140,6 +140,12 @@ class Bench:
                 return status
             if self.stopped():
                 raise Stopped
+
+
+def with_error(words: str, output: bytes) -> str:
+    """What happened, with the first error of its output; it may have none."""
+    error = first_error(output)
+    return f"{words}: {error}" if error else words
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -47,6 +47,7 @@ def run(invocation: Invocation, environ: Mapping[str, str]) -> int:
         else:
             job = job_of(invocation, None)
             job.check(environ)
+            check_parallel(invocation, invocation.values.get("--worktree", ""))
             session = begin_search(invocation, ground)
         session.state.job = asdict(job)
         session.save()
@@ -105,6 +106,7 @@ def drive(invocation: Invocation, session: Session, job: Job, ground: Ground) ->
     """Run a job to the end of a search, and tell what was found."""
     from git_metadiff.bisect.kept import alone
 
+    check_parallel(invocation, session.state.worktree)
     stands = stands_of(session, invocation.number("--parallel") or 1, ground)
     with ExitStack() as stack:
         for stand in stands:
@@ -168,6 +170,14 @@ def driver_of(session: Session, job: Job, stands: list[Stand], ground: Ground) -
     return Driver(session, job, stands, results, ground.environ, watch, echo if len(stands) == 1 else None)
 
 
+def check_parallel(invocation: Invocation, folder: str) -> None:
+    """Raise MetadiffError if several tests are to run at the same time, and there is no folder of `--worktree`."""
+    if (invocation.number("--parallel") or 1) > 1 and not folder:
+        raise MetadiffError(
+            "--parallel needs a search with --worktree", "so many work trees are made beside that folder"
+        )
+
+
 def stands_of(session: Session, parallel: int, ground: Ground) -> list[Stand]:
     """The work trees in which tests run."""
     from git_metadiff.bisect.drive import Stand
@@ -179,10 +189,6 @@ def stands_of(session: Session, parallel: int, ground: Ground) -> list[Stand]:
             "begin the search with --worktree <folder>; or test elsewhere, with 'git metadiff bisect next --json'",
         )
     stands = [Stand(*found)]
-    if parallel > 1 and not session.state.worktree:
-        raise MetadiffError(
-            "--parallel needs a search with --worktree", "so many work trees are made beside that folder"
-        )
     [start] = session.points([-1])
     for number in range(2, parallel + 1):
         stands.append(Stand(*tree_in(Path(f"{session.state.worktree}-{number}"), start.commit, ground)))

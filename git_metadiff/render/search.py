@@ -54,8 +54,9 @@ def next_points(session: Session, verdict: Verdict, at: Sequence[int], points: S
         weight = f"   {share:.0%} of the suspicion is in it" if share is not None else "   an end, to be sure of it"
         yield line(f"test   {point.commit[:SHORT]}  {name_of(session, step)}{weight}")
         yield from (line(INDENT + note) for note in point.notes[:MOST])
-    more = halvings(len(verdict.suspects))
-    yield line(f"then   about {plural(max(more - 1, 0), 'test')} more")
+    due = session.due_ends(all_of_them=False)  # an end that is as it has to be leaves all suspects
+    more = halvings(len(verdict.suspects)) + (len(due) - len(at) if due else -1)
+    yield line(f"then   about {plural(max(more, 0), 'test')} more")
     yield line("answer git metadiff bisect good | bad | skip [<commit>]")
 
 
