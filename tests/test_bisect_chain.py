@@ -523,3 +523,26 @@ def test_where_downstream_changed_nothing_the_corners_say_so(
     store = open_store(repository.path / ".git", os.environ)
     chain = make_chain(store.git, store.load(None), "downstream", everything, {})
     assert len(chain.points) == 1, "there is nothing between F and D2"
+    begun = metadiff("bisect", "start", "--axis", "downstream", cwd=repository.path)
+    assert begun.returncode == 128 and begun.stderr.startswith(b"fatal: F and D2 are the same tree\nhint: ")
+    assert metadiff("bisect", "status", cwd=repository.path).returncode == 128, "no search is begun"
+
+
+def test_what_is_guilty_in_a_drop_for_the_same_release_has_no_partner(
+    make_repository: Callable[..., Repository], metadiff: Metadiff
+) -> None:
+    repository = make_repository("drop")
+    repository.commit({"a.c": lines()}, tag="v1")
+    head, old = b"--- a/a.c\n+++ b/a.c\n", b"@@ -5,2 +5,3 @@\n line 4\n+old\n line 5\n"
+    new = b"@@ -29,2 +30,3 @@\n line 28\n+added\n line 29\n"
+    repository.commit({"p1.patch": head + old, "p2.patch": head + old + new})
+    made = metadiff("v1", "--patches", "p1.patch", "p2.patch", "--stat", cwd=repository.path)
+    assert made.returncode == 0, made.stderr
+    for axis in ("downstream", "patchset"):
+        words = ("run", "--axis", axis, "--minimize", "--json", "--", "sh", "-c", "! grep added a.c")
+        done = metadiff("bisect", *words, cwd=repository.path)
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)["found"]
+        assert len(found["minimal"]["hunks"]) == 1 and found["partner"] is None
+        assert found["pair"]["why"] == "none: D1 with these hunks and D2 are the same tree"
+        metadiff("bisect", "reset", cwd=repository.path)

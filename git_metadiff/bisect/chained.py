@@ -11,6 +11,7 @@ from git_metadiff.bisect.groups import Group, together_suspicious
 from git_metadiff.bisect.kept import Plan
 from git_metadiff.bisect.source import GOOD_END, Point, Step
 from git_metadiff.bisect.weave import write_trees
+from git_metadiff.errors import MetadiffError
 from git_metadiff.git import FastImport, Git, Scratch
 from git_metadiff.model import Comparison
 
@@ -26,8 +27,24 @@ ENDS = {
 }
 
 
+#: Where to look instead, if the ends of an axis are the same tree.
+INSTEAD = {
+    "upstream": "so upstream changed nothing under the patchset: search with --axis downstream",
+    "downstream": "so downstream itself changed nothing: search with --axis patchset, then --axis upstream",
+    "patchset": "so the new patchset is empty: git bisect between the releases, without any patch",
+    "both": "is it the right comparison, and the right configuration?",
+    PARTNER: "so they fail alone",
+}
+
+
+class NothingBetweenError(MetadiffError):
+    """The ends of a search are the same tree."""
+
+
 def plan_of(chain: Chain) -> Plan:
-    """The plan to search a chain: a step a group."""
+    """The plan to search a chain: a step a group. Raises NothingBetweenError for a chain without any."""
+    if not chain.groups:
+        raise NothingBetweenError("{} and {} are the same tree".format(*ENDS[chain.axis]), INSTEAD[chain.axis])
     whole = whole_cost(chain)
     steps = tuple(step_of((group,), at, whole) for at, group in enumerate(chain.groups))
     points = {at: Point(one.commit, one.tree) for at, one in enumerate(chain.points, GOOD_END)}

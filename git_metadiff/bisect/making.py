@@ -31,7 +31,7 @@ def scores_of(suspects: Iterable[Suspect]) -> dict[str, float]:
 def make_chain(user: Git, comparison: Comparison, axis: str, wanted: Wanted, scores: Mapping[str, float]) -> Chain:
     """Write the chain of an axis (one of AXES) into the user's repository, as one pack and under refs of its own.
 
-    Files that are not `wanted` are one step, the rest. Raises MetadiffError where there is nothing between the ends.
+    Files that are not `wanted` are one step, the rest. Between equal trees there is no step.
     """
     if axis not in AXES:
         raise UsageError(f"there is no axis '{axis}'", f"it is one of {', '.join(AXES)}")

@@ -25,6 +25,7 @@ def write_lines(lines: Iterable[bytes]) -> None:
 def minimize(driver: Driver, end: Ending, ground: Ground, tell: Tell | None) -> Reduction:
     """Find the hunks of the guilty steps that matter, and the other side's that they fail with; `tell` shows each part
     when it is found."""
+    from git_metadiff.bisect.chained import NothingBetweenError
     from git_metadiff.bisect.reduce import Reduction, find_pair
     from git_metadiff.bisect.session import WrongEndError
     from git_metadiff.render.parts import alone, paired, parts
@@ -37,8 +38,8 @@ def minimize(driver: Driver, end: Ending, ground: Ground, tell: Tell | None) -> 
     is_upstream = found_upstream(driver.session.state.axis, reducer.leg)
     try:
         other = partner(driver, None if is_upstream else [one.name for one in found.parts], ground)
-    except WrongEndError as error:
-        known = error.given.answer != "skip"
+    except (WrongEndError, NothingBetweenError) as error:
+        known = not isinstance(error, WrongEndError) or error.given.answer != "skip"
         why = f"{'none' if known else 'could not be determined'}: {error.message}"
         tell([alone(why)])
         return Reduction(found, why=why)
