@@ -670,8 +670,9 @@ def test_git_bisect_goes_on_by_hand(project: Repository, bisect: Bisect, tmp_pat
     assert "is the first bad commit" in found and "src/f3.c" in found
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_in_the_middle_of_a_test_loses_nothing(
-    project: Repository, metadiff: Metadiff, tmp_path: Path
+    number: signal.Signals, project: Repository, metadiff: Metadiff, tmp_path: Path
 ) -> None:
     mark = tmp_path / "mark"
     slow = f"if test -e {tmp_path}/go; then {TEST}; else echo $$ >{mark}.new; mv {mark}.new {mark}; sleep 60; fi"
@@ -685,10 +686,11 @@ def test_an_interrupt_in_the_middle_of_a_test_loses_nothing(
         time.sleep(0.02)
     busy = metadiff("bisect", "skip", cwd=project.path)
     assert busy.returncode == 128 and b"another 'git metadiff bisect' is at work here" in busy.stderr
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     err = process.communicate(timeout=60)[1]
-    assert process.returncode in (130, -signal.SIGINT), "git itself got the signal too"
-    assert b"fatal: interrupted\nhint: nothing is lost" in err
+    assert process.returncode in (128 + number, -number), "git itself got the signal too"
+    said = b"interrupted" if number == signal.SIGINT else b"stopped by signal 15"
+    assert b"fatal: %b\nhint: nothing is lost" % said in err
     with pytest.raises(ProcessLookupError):
         os.kill(int(mark.read_text()), 0)  # the test was ended too
     (tmp_path / "go").touch()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from git_metadiff.cli.bisect_session import begin_search, turn_back
 from git_metadiff.cli.output import write_all
 from git_metadiff.cli.parse import Invocation
+from git_metadiff.cli.program import Terminated
 from git_metadiff.cli.searching import Ground, find_ground, load_session, tree_in, tree_of
 from git_metadiff.cli.subcommands import begins
 from git_metadiff.errors import EXIT_DIFFERENT, EXIT_INTERRUPTED, EXIT_OK, MetadiffError
@@ -72,9 +73,11 @@ def forget_other(session: Session, job: Job) -> None:
 
 @contextmanager
 def interrupts_told() -> Iterator[None]:
-    """Say of an interrupt that nothing is lost by it."""
+    """Say of an interrupt, or another signal that ends a run, that nothing is lost by it."""
     try:
         yield
+    except Terminated as end:
+        raise MetadiffError(f"stopped by signal {end.number}", GO_ON, 128 + end.number) from end
     except KeyboardInterrupt as error:
         raise MetadiffError("interrupted", GO_ON, EXIT_INTERRUPTED) from error
 
