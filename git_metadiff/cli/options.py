@@ -474,8 +474,8 @@ OPTIONS = (
         "then find the hunks of the guilty step that matter, and those that they fail with",
         commands=(BISECT,),
         group=SUSPECTS,
-        manual="By delta debugging. On the axes upstream and both, if the new release alone works, the partner in the "
-        "patchset is searched too. What could not be determined is said to be so.",
+        manual="By delta debugging. What is found on one side, upstream's or downstream's, may fail only together with "
+        "something of the other: then that partner is searched too. What could not be determined is said to be so.",
         subcommands=("run",),
     ),
     Option(
