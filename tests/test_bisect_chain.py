@@ -478,7 +478,8 @@ def test_one_hunk_alone_on_the_release(story: Repository, comparison: Comparison
         (("--without", "999"), "there is no suspect number 999"),
         (("--without", STANDING, "--axis", "downstream"), "changes nothing from F to D2"),
         (("--without", "upstream:0:nowhere.c:1"), "changes nothing from D1 to F"),
-        (("--without", STANDING, "--only", "upstream:0:arch/x86/xen/pmu.c:0"), "cannot be tried in one tree"),
+        (("--without", STANDING, "--with", "upstream:0:arch/x86/xen/pmu.c:0"), "cannot be tried in one tree"),
+        (("--without", STANDING, "--only", STANDING), "--without does not go with --only"),
     ],
 )
 def test_what_cannot_be_tried_is_said(

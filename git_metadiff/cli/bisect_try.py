@@ -10,7 +10,7 @@ from git_metadiff.cli.parse import Invocation
 from git_metadiff.cli.repository import current_folder
 from git_metadiff.cli.searching import find_ground, options_of, read_search
 from git_metadiff.cli.terminal import screen, show_lines
-from git_metadiff.errors import EXIT_OK
+from git_metadiff.errors import EXIT_OK, UsageError
 
 
 def try_out(invocation: Invocation, environ: Mapping[str, str]) -> int:
@@ -18,6 +18,8 @@ def try_out(invocation: Invocation, environ: Mapping[str, str]) -> int:
     from git_metadiff import render
     from git_metadiff.bisect.trial import choose, try_out
 
+    if invocation.lists.get("--without") and invocation.lists.get("--only"):
+        raise UsageError("--without does not go with --only", "a hunk beside what is left out is named by --with")
     ground = find_ground(environ)
     axis = invocation.values.get("--axis")
     search = read_search(ground, options_of(invocation, ground, axis or "both"))
