@@ -130,6 +130,47 @@ def test_misplaced_by_a_fuzzy_patch(run: Runner) -> None:
     assert fates(found) == origins(found) == [("moved", "downstream", "misplaced")]
 
 
+def cases(*names: str, where: str = "", body: str = "work") -> list[str]:
+    """A function that does the same for many kinds, and something more for one of them."""
+    steps = [f"\t\t{word}_{body}(value);" for word in ("first", "second", "third", "fourth", "fifth", "sixth")]
+    blocks = (
+        [f"\tif (value == {name}) {{", *steps[:3], *["\t\tmore(value);"] * (name == where), *steps[3:], "\t}"]
+        for name in names
+    )
+    return ["int setup(int value)", "{", *file_of(*blocks), "\treturn 0;", "}", ""]
+
+
+@pytest.mark.parametrize(
+    ("u2", "where", "misplaced"),
+    [
+        (("NEW", "ONE", "TWO", "SIX"), "ONE", True),
+        (("NEW", "ONE", "TWO", "SIX"), "NEW", True),  # a twin that upstream brought
+        (("ONE", "SIX"), "SIX", True),  # its own code is gone
+        (("NEW", "ONE", "TWO", "SIX"), "TWO", False),
+    ],
+)
+def test_misplaced_in_its_own_function(run: Runner, u2: tuple[str, ...], where: str, misplaced: bool) -> None:
+    """Between lines that look like its own and are another case's: misplaced; at other lines somebody chose it."""
+    one = ("ONE", "TWO", "SIX")
+    found = run(
+        {"f.c": cases(*one)}, {"f.c": cases(*one, where="TWO")}, {"f.c": cases(*u2)}, {"f.c": cases(*u2, where=where)}
+    )
+    assert fates(found) == [("moved", "downstream", "misplaced") if misplaced else ("kept", None, None)]
+
+
+def test_among_equal_rows_no_place_is_wrong(run: Runner) -> None:
+    """Upstream has one more of some equal rows, or one less: which is which nobody can tell."""
+    head, tail, row = function("head"), function("tail"), ["\t{", "\t\tfirst_of_the_row,", "\t\tsecond_of_it,", "\t},"]
+
+    def table(count: int, mine: int = -1) -> list[str]:
+        rows = ([*row[:2], *["\t\tmine,"] * (at == mine), *row[2:]] for at in range(count))
+        return [*head, "int table[] = {", *file_of(*rows), "};", *tail]
+
+    for count, mine in ((6, 2), (6, 3), (4, 1), (4, 2)):
+        found = run({"f.c": table(5)}, {"f.c": table(5, 2)}, {"f.c": table(count)}, {"f.c": table(count, mine)})
+        assert "misplaced" not in [reason for _, _, reason in fates(found)]
+
+
 def test_edited_by_whom(run: Runner) -> None:
     """A renamed identifier is upstream's doing, another constant the author's."""
     u1 = file_of(function("one", "\tint size = old_limit(value);"), TWO, function("three", "\tint count = 5;"))

@@ -140,6 +140,31 @@ def test_a_clean_rebase_is_settled_quickly(topic: Topic, tmp_path: Path, monkeyp
     assert not settled()
 
 
+def cases(names: str, mine: str = "") -> str:
+    """One function that does the same for many kinds; for one of them also what a patch adds."""
+    blocks = [
+        f"\tif (d->kind == {name}) {{\n\t\tfirst_thing(d);\n\t\tsecond_thing(d);\n\t\tthird_thing(d);\n"
+        + "\t\tdownstream_call(d);\n" * (name == mine)
+        + "\t\tfourth_thing(d);\n\t\tfifth_thing(d);\n\t\tsixth_thing(d);\n\t}\n"
+        for name in names.split()
+    ]
+    return f"int setup(struct dev *d)\n{{\n\tint i;\n\n{''.join(blocks)}\treturn 0;\n}}\n"
+
+
+@pytest.mark.parametrize(
+    ("upstream", "finds"), [("NEW ONE TWO SIX", True), ("ONE SIX", True), ("ONE TWO NEW SIX", False)]
+)
+def test_taken_to_a_twin_in_its_function_by_a_rebase_that_applies(topic: Topic, upstream: str, finds: bool) -> None:
+    """`git apply` takes the nearest lines that look like the context, and git keeps no state where it never stops."""
+    for branch, names, mine in (("topic", "ONE TWO SIX", "TWO"), ("upstream", upstream, "")):
+        topic.git("checkout", "-q", "-B", branch, "base")
+        topic.commit({"d.c": cases("ONE TWO SIX")}, "base of both")
+        topic.commit({"d.c": cases(names, mine)}, "downstream" if mine else "upstream")
+    topic.git("checkout", "-q", "topic")
+    status, said = attempt(topic.path, "rebase", "--apply", "upstream")
+    assert status == 0 and ("misplaced  downstream  d.c:" in said) is finds and ("guard" in said) is finds
+
+
 def sequence(script: str) -> dict[str, str]:
     """An editor for the list of things to do."""
     return {"GIT_SEQUENCE_EDITOR": f"sed -i -e '{script}'"}

@@ -15,6 +15,7 @@ from git_metadiff.correspond.joined import match_joined
 from git_metadiff.correspond.place import match_nearby, match_places, similarity
 from git_metadiff.correspond.refined import TWICE, is_held_twice
 from git_metadiff.correspond.rewritten import match_renamed, match_rewritten
+from git_metadiff.correspond.twin import TWIN_WORDS, stands_at_twin
 from git_metadiff.correspond.upstream import (
     Texts,
     explained,
@@ -162,7 +163,7 @@ def judge_same_text(old: Item, new: Item, sides: Sides, upstream: Upstream) -> V
     """Equal text in the same file that P and D2 do not share: without a place in P, or at another place."""
     plain = kept_or_refreshed(old.change, new.change, old.hunk, new.hunk)
     if old.state == "unplaced":
-        stray = stray_place(old, new, sides, upstream)
+        stray = stray_place(old, new, sides, upstream) or twin_place(old, new, sides, upstream)
         return stray or Verdict(plain.word, None, "unplaced", f"it is not in P: {REASONS.get(old.reason, old.reason)}")
     if old.size == 0 or new.size == 0:
         return Verdict(plain.word, None, "superseded", "a later patch of its series took its lines out again")
@@ -171,6 +172,8 @@ def judge_same_text(old: Item, new: Item, sides: Sides, upstream: Upstream) -> V
     # By the author's own cut, that is; the net change may be cut otherwise.
     at_home = low <= new.place[1] and new.place[0] <= high
     placed = Verdict(plain.word, None, "place", PLACE_WORDS)
+    if here == there and not at_home and old.sure:
+        return twin_place(old, new, sides, upstream) or placed
     if here == there or at_home:
         return placed
     if not old.sure:
@@ -203,6 +206,14 @@ def stray_place(old: Item, new: Item, sides: Sides, upstream: Upstream) -> Verdi
         return Verdict("moved", "downstream", "other-function", words)
     words = f"it stands in {there or 'file scope'}; it was in {home or 'file scope'}, which is still there"
     return Verdict("moved", "downstream", "misplaced", words)
+
+
+def twin_place(old: Item, new: Item, sides: Sides, upstream: Upstream) -> Verdict | None:
+    """Misplaced, if a change went to lines of its own function that only look like those it stood between."""
+    texts = upstream.texts("old", old.file), upstream.texts("new", new.file)
+    if not stands_at_twin(old, new, *texts, map_of(sides, old.file)):
+        return None
+    return Verdict("moved", "downstream", "misplaced", TWIN_WORDS)
 
 
 def moved_to_file(old: Item, new: Item, evidence: str, sides: Sides, upstream: Upstream) -> Verdict:

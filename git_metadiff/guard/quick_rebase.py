@@ -1,8 +1,8 @@
 """The clean rebase, settled quickly: every commit was made anew, and each does what it did.
 
 Like `quick` it knows one answer, and gives up where it is not certain: where a commit has other changed lines than
-before or stands below another function's name, where commits were joined, left out or added, and where upstream added
-a line that a commit adds too, for then it may be there twice.
+before or stands below another function's name, where commits were joined, left out or added, where upstream added a
+line that a commit adds too, for then it may be there twice, and where `git apply` may have taken lines for others.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TELLING = 8
 NO_WORD = re.compile(rb"[^0-9A-Za-z]+")
 HUNK = re.compile(rb"^@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@(.*)$")
+PLACE = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 #: Headers whose ids differ between two diffs that do the same.
 IDS = re.compile(rb"^index [0-9a-f]+\.\.[0-9a-f]+")
 COMMIT = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -45,10 +46,13 @@ def look(git: QuickGit, rewritten: bytes, git_dir: str) -> None:
     if not os.path.isdir(folder):
         folder = os.path.join(git_dir, "rebase-apply")
     need(not os.path.exists(os.path.join(git_dir, "metadiff-guard-accepted")))
-    tip, onto = (first_word(os.path.join(folder, name)) for name in ("orig-head", "onto"))
     pairs = [line.split()[:2] for line in rewritten.splitlines()]
     olds, news = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     need(olds and len(set(olds)) == len(olds) and len(set(news)) == len(news))
+    if os.path.exists(os.path.join(folder, "onto")):
+        tip, onto = (first_word(os.path.join(folder, name)) for name in ("orig-head", "onto"))
+    else:  # `am` has not stopped: then git writes neither
+        tip, onto = commit(git, "ORIG_HEAD"), commit(git, f"{news[0].decode()}^")
     # The first commit's parent is the old base; that all of the range was made anew, and nothing else, is counted.
     need(sorted(log(git, f"{olds[0].decode()}^..{tip}")) == sorted(olds))
     need(sorted(log(git, f"{onto}..HEAD")) == sorted(news))
@@ -60,10 +64,50 @@ def look(git: QuickGit, rewritten: bytes, git_dir: str) -> None:
         added |= deeds[new][1]
         paths |= {line[6:] for line in deeds[new][0] if line.startswith((b"--- a/", b"+++ b/"))}
     need(not any(path.startswith(b'"') for path in paths))
+    names = [os.fsdecode(path.split(b"\t")[0]) for path in sorted(paths)]
+    if names and folder.endswith("rebase-apply"):
+        need(same_places(git, f"{olds[0].decode()}^", tip, onto, names))
     if added:
-        names = [os.fsdecode(path.split(b"\t")[0]) for path in sorted(paths)]
         out = git.ask("diff-tree", "-r", *DIFF, f"{olds[0].decode()}^", onto, "--", *names)
         need(out is not None and added.isdisjoint(added_lines((out or b"").split(b"\n"))))
+
+
+def same_places(git: QuickGit, base: str, tip: str, onto: str, names: list[str]) -> bool:
+    """Whether what the commits do together stands where upstream's own changes have moved its lines.
+
+    A merge knows which line is which; `git apply` takes the nearest lines that look like the context.
+    """
+    upstream, old, new = (blocks(git, *ends, names) for ends in ((base, onto), (base, tip), (onto, "HEAD")))
+    if old.keys() != new.keys():
+        return False
+    for name, ours in old.items():
+        moved = [moved_by(upstream.get(name, []), start, stop) for start, stop, _ in ours]
+        if moved != [(start, stop) for start, stop, _ in new[name]]:
+            return False
+    return True
+
+
+def blocks(git: QuickGit, old: str, new: str, names: list[str]) -> dict[bytes, list[tuple[int, int, int]]]:
+    """By file, the runs of lines `[start, stop)` of the older side that differ, 0-based, and by how many they grow."""
+    out = git.ask("diff-tree", "-r", *DIFF, old, new, "--", *names)
+    need(out is not None)
+    found: dict[bytes, list[tuple[int, int, int]]] = {}
+    runs: list[tuple[int, int, int]] = []
+    for line in (out or b"").split(b"\n"):
+        if line.startswith(b"diff --git "):
+            runs = found.setdefault(line, [])
+        elif match := PLACE.match(line):
+            start, size, grown = int(match[1]), int(match[2] or 1), int(match[3] or 1)
+            start -= size > 0  # of an insertion, git names the line before it
+            runs.append((start, start + size, grown - size))
+    return found
+
+
+def moved_by(upstream: list[tuple[int, int, int]], start: int, stop: int) -> tuple[int, int]:
+    """Where lines that upstream did not touch are now; give up if it did."""
+    need(all(last < start or stop < first for first, last, _ in upstream))
+    shift = sum(grown for _, last, grown in upstream if last < start)
+    return start + shift, stop + shift
 
 
 def first_word(path: str) -> str:
@@ -72,6 +116,13 @@ def first_word(path: str) -> str:
         name = file.read(256).split()[0]
     need(COMMIT.fullmatch(name))
     return name.decode()
+
+
+def commit(git: QuickGit, name: str) -> str:
+    """The id of the commit that a revision names."""
+    out = git.ask("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    need(out)
+    return (out or b"").strip().decode()
 
 
 def log(git: QuickGit, revisions: str) -> list[bytes]:

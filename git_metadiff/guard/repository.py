@@ -58,12 +58,25 @@ def rebased_range(git: Git, state: State, rewritten: dict[str, str]) -> tuple[st
     """
     if state.folder is None:
         return None
-    tip, onto = word(state.folder / "orig-head"), state.onto
     first = first_commit(state.folder) or next(iter(rewritten), "")
+    tip, onto = word(state.folder / "orig-head"), state.onto
+    if rewritten and not (tip and onto):
+        tip, onto = unwritten_ends(git, first, rewritten)
     if not (tip and onto and first):
         return None
     old = git.try_run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{first}^")
     return (old.out.decode().strip(), git.resolve(tip) or tip, git.resolve(onto) or onto) if old.status == 0 else None
+
+
+def unwritten_ends(git: Git, first: str, rewritten: dict[str, str]) -> tuple[str, str]:
+    """The old tip and the new base of a rebase by `am` that never stopped: git writes them down only when it stops.
+
+    ORIG_HEAD is the tip, unless it is some other commit; the first commit that was made stands on the new base.
+    """
+    tip, last = git.resolve("ORIG_HEAD"), list(rewritten)[-1]
+    known = git.try_run("rev-list", f"{first}^..{tip}") if tip else None
+    whole = known is not None and known.status == 0 and set(rewritten) <= set(known.out.decode("ascii").split())
+    return tip if tip and whole else last, git.resolve(f"{next(iter(rewritten.values()))}^") or ""
 
 
 def attempted(folder: Path) -> set[str]:
