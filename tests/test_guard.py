@@ -251,6 +251,24 @@ def test_series_and_files_disagree(package: Package, texts: dict[str, str], capf
     assert "names it twice" in found(capfd, package.path)["!applied-twice"][0]["text"]
 
 
+@pytest.mark.parametrize("lost", ["hunk", "entry"])
+def test_a_series_in_a_folder_of_any_name(package: Package, lost: str) -> None:
+    """quilt's folder may be called otherwise; by its series it is known. A file of that name alone makes none."""
+    package.git("mv", Package.FOLDER, "queue-6.1")
+    package.commit({"data/series": "one\nother\n"}, "moved")
+    package.git("metadiff", "guard", "--install")
+    if lost == "hunk":
+        text = (package.path / "queue-6.1/one.patch").read_text()
+        package.stage({"queue-6.1/one.patch": cut(text, "one12")})
+        status, said = attempt(package.path, "commit", "-m", "lost")
+        assert status != 0 and "dropped  one.patch" in said
+    else:
+        series = (package.path / "queue-6.1/series").read_text()
+        package.stage({"queue-6.1/series": series.replace("two.patch\n", ""), "data/series": "one\n"})
+        status, said = attempt(package.path, "commit", "-m", "taken out")
+        assert status == 0 and "patch taken out  two.patch" in said and "not there" not in said
+
+
 def test_misplaced(package: Package, tmp_path: Path, capfd: Capture) -> None:
     work = tmp_path / "texts"
     old = make_patch({"src/a.c": ({}, {3: "one3", 20: "check(x20)"})}, work)
@@ -296,9 +314,7 @@ def test_a_configured_folder_and_its_upstream_below_the_top(
     repository: Repository, texts: dict[str, str], capfd: Capture
 ) -> None:
     files = {f"pkg/fixes/{name}": text for name, text in texts.items()}
-    repository.commit(
-        files | {"pkg/fixes/series": "\n".join(texts) + "\n", "pkg/src/a.c": source(), "pkg/src/b.c": source()}
-    )
+    repository.commit(files | {"pkg/src/a.c": source(), "pkg/src/b.c": source()})
     repository.write({"pkg/fixes/one.patch": cut(texts["one.patch"], "one12")})
     repository.git("add", "-A")
     assert found(capfd, repository.path) == {}

@@ -15,7 +15,7 @@ from git_metadiff.git import Git, Scratch
 from git_metadiff.guard.accept import accept, read_trailers
 from git_metadiff.guard.commits import compare_texts, lies_in, range_texts, tree_text
 from git_metadiff.guard.findings import BLOCK, SILENT, Finding, Report, order_of
-from git_metadiff.guard.folders import LIKELY, LISTINGS, PLAIN, folders_of
+from git_metadiff.guard.folders import LIKELY, LISTINGS, PLAIN, SERIES, folders_of
 from git_metadiff.guard.needless import find_needless
 from git_metadiff.guard.patchfiles import Outcome, Task, compare_folder
 from git_metadiff.guard.repository import State, attempted, rebased_range
@@ -217,7 +217,12 @@ def find_folders(guard: Guard, old: str, new: str) -> list[str]:
     def there(name: str) -> bool:
         return any(guard.scratch.has(f"{tree}:{name}") for tree in (old, new))
 
-    return folders_of([path for path in out.split(b"\0") if path], guard.settings.patches, there)
+    def has_patches(folder: str) -> bool:
+        trees = [f"{tree}:{folder}" for tree in (old, new)]
+        known = [guard.scratch.try_run("ls-tree", "-z", "--name-only", tree).out for tree in trees]
+        return any(PATCH_NAME.fullmatch(os.fsdecode(name)) for names in known for name in names.split(b"\0"))
+
+    return folders_of([path for path in out.split(b"\0") if path], guard.settings.patches, there, has_patches)
 
 
 def all_folders(guard: Guard, trees: Sequence[str]) -> list[str]:
@@ -229,10 +234,12 @@ def all_folders(guard: Guard, trees: Sequence[str]) -> list[str]:
     }
     if guard.settings.patches:
         return [one for one in guard.settings.patches if any(name.startswith(f"{one}/") for name in names)]
+    holders = {name.rpartition("/")[0] for name in names if PATCH_NAME.fullmatch(name)}
     listed = {
-        name.rpartition("/")[0]
-        for name in names
-        if name.rpartition("/")[2] in LISTINGS and LIKELY.search(name.rpartition("/")[0].rpartition("/")[2])
+        folder
+        for folder, _, name in (name.rpartition("/") for name in names)
+        if (name in LISTINGS and LIKELY.search(folder.rpartition("/")[2]))
+        or (name == SERIES and folder and folder in holders)
     }
     plain = {
         folder

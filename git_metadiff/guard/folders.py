@@ -15,7 +15,8 @@ from git_metadiff.sources.patchset import PATCH_NAME, REVERSE, plain, series_lev
 from git_metadiff.sources.reverse import reverse_patch
 
 #: Files that list the patches of their folder: quilt's and Debian's, Electron's. OpenWrt's folders have none.
-LISTINGS = ("series", ".patches")
+SERIES = "series"
+LISTINGS = (SERIES, ".patches")
 #: The name of a folder that is taken for one of patches without being configured.
 LIKELY = re.compile(r"patch", re.IGNORECASE)
 #: The same, for a folder without a list: patches in the order of their names.
@@ -43,8 +44,27 @@ def likely_folders(path: str, configured: Iterable[str]) -> list[str]:
     return [*chosen, *(folder for folder in above if LIKELY.search(posixpath.basename(folder)))]
 
 
-def folders_of(paths: Iterable[bytes], configured: Iterable[str], there: Callable[[str], bool]) -> list[str]:
-    """The patch folders in which `paths` lie. `there` tells whether a path is in either of the trees compared."""
+def series_above(path: str, there: Callable[[str], bool], asked: dict[str, bool]) -> str | None:
+    """The innermost folder above a patch that has a series, whatever its name: `queue-6.1/series`."""
+    parts = path.split("/")[:-1]
+    above = ("/".join(parts[:count]) for count in range(len(parts), 0, -1))
+    for folder in above:
+        name = f"{folder}/{SERIES}"
+        if name not in asked:
+            asked[name] = there(name)
+        if asked[name]:
+            return folder
+    return None
+
+
+def folders_of(
+    paths: Iterable[bytes],
+    configured: Iterable[str],
+    there: Callable[[str], bool],
+    has_patches: Callable[[str], bool],
+) -> list[str]:
+    """The patch folders in which `paths` lie. `there` tells whether a path is in either of the trees compared, and
+    `has_patches` whether a folder of them has patches in it."""
     configured, found = list(configured), dict[str, None]()
     asked: dict[str, bool] = {}
 
@@ -55,7 +75,9 @@ def folders_of(paths: Iterable[bytes], configured: Iterable[str], there: Callabl
         likely = likely_folders(path, configured)
         inner = next((folder for folder in likely if folder in configured or listed(folder)), None)
         holder, name = posixpath.split(path)
-        if inner is None and PATCH_NAME.fullmatch(name) and PLAIN.fullmatch(posixpath.basename(holder)):
+        if inner is None and PATCH_NAME.fullmatch(name):
+            inner = holder if PLAIN.fullmatch(posixpath.basename(holder)) else series_above(path, there, asked)
+        elif inner is None and holder and name == SERIES and holder not in found and has_patches(holder):
             inner = holder
         if inner is not None:
             found[inner] = None

@@ -92,6 +92,7 @@ def look(git: QuickGit, staged: Staged) -> None:
     """Look at what is staged; raise GiveUp unless it is one of the cases that are settled here."""
     need(not git.settings(r"^metadiff\.guard\."))
     likely = {path: words for path, words in staged if is_likely(path)}
+    need(all(path in likely or not is_patchy(path) for path, _ in staged))
     plain = unlisted(git, likely)
     patches = {path: words for path, words in likely.items() if path not in plain}
     need(len(patches) <= MOST_PATCHES)
@@ -107,6 +108,11 @@ def look(git: QuickGit, staged: Staged) -> None:
 def is_likely(path: bytes) -> bool:
     """Whether a path lies in what may be a patch folder."""
     return b"patch" in path.rpartition(b"/")[0].lower()
+
+
+def is_patchy(path: bytes) -> bool:
+    """Whether a path may be of a series in a folder of any name: `queue-6.1/series`."""
+    return b"/" in path and (path.endswith(PATCH) or path.endswith(b"/series"))
 
 
 def unlisted(git: QuickGit, paths: Iterable[bytes]) -> set[bytes]:
