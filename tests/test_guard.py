@@ -251,6 +251,17 @@ def test_series_and_files_disagree(package: Package, texts: dict[str, str], capf
     assert "names it twice" in found(capfd, package.path)["!applied-twice"][0]["text"]
 
 
+def test_an_acceptance_holds_for_one_commit(package: Package, texts: dict[str, str]) -> None:
+    """Whoever takes the commit back and loses the patch once more is asked once more."""
+    package.git("metadiff", "guard", "--install")
+    for _ in range(2):
+        package.edit("one.patch", cut(texts["one.patch"], "one12"))
+        assert attempt(package.path, "commit", "-m", "x")[0] != 0
+        package.git("metadiff", "guard", "--accept", "one.patch")
+        assert attempt(package.path, "commit", "-m", "x")[0] == 0
+        package.git("reset", "-q", "--hard", "HEAD^")
+
+
 @pytest.mark.parametrize("lost", ["hunk", "entry"])
 def test_a_series_in_a_folder_of_any_name(package: Package, lost: str) -> None:
     """quilt's folder may be called otherwise; by its series it is known. A file of that name alone makes none."""

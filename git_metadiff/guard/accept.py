@@ -109,12 +109,23 @@ def note_accepted(git_dir: Path, head: str, values: Iterable[str]) -> None:
 
 
 def read_accepted(git_dir: Path, head: str) -> list[str]:
-    """The trailers noted for the coming commit."""
+    """The trailers noted for the coming commit; none once HEAD has moved, even if it is back."""
     try:
+        if has_moved(git_dir):
+            return []
         lines = (git_dir / ACCEPTED).read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
         return []
     return [line for line in lines[1:] if line] if lines[:1] == [head] else []
+
+
+def has_moved(git_dir: Path) -> bool:
+    """Whether HEAD's log has grown since something was accepted. Raises OSError if nothing was."""
+    noted = (git_dir / ACCEPTED).stat().st_mtime_ns
+    try:
+        return (git_dir / "logs" / "HEAD").stat().st_mtime_ns > noted
+    except OSError:
+        return False
 
 
 def choose(pending: Pending | None, name: str, reason: str) -> list[str]:
