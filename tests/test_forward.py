@@ -325,6 +325,10 @@ def test_from_a_stored_comparison(story: Repository, metadiff: Metadiff, tmp_pat
     last = metadiff("port", "v2", "-o", tmp_path / "three", "--quiet", cwd=story.path)  # from that port's own forecast
     assert last.returncode == 1, last.stderr
     assert b"port" in metadiff("list", cwd=story.path).stdout
+    story.write({"other.patch": "--- a/a.c\n+++ b/a.c\n@@ -1 +1 @@\n-no such line\n+another\n"})
+    wrong = metadiff("port", "v2", "--patches", "other.patch", "-o", tmp_path / "four", cwd=story.path)
+    assert wrong.returncode == 128
+    assert b"hint: it was held against v1, of the last comparison" in wrong.stderr.splitlines()[1]
 
 
 def test_nothing_stored(repository: Repository, metadiff: Metadiff) -> None:

@@ -123,11 +123,22 @@ def foresee(
         comparison = store.find(asked.name, key)
         if comparison is None:
             there = [one.tree for one in found if one.tree]
-            comparison = run(scratch, inputs, asked.name, key, heads, progress, there, None)
+            try:
+                comparison = run(scratch, inputs, asked.name, key, heads, progress, there, None)
+            except MetadiffError as error:
+                if asked.old is None and "another release" in error.hint:
+                    raise told_release(error, old) from error
+                raise
         else:
             store.restore(comparison, heads)
         store.remember(asked.name, scratch.git_dir)
     return comparison, Series(source.texts, layout)
+
+
+def told_release(error: MetadiffError, old: ReleaseSource) -> MetadiffError:
+    """The error for a patchset that was held against the release of a stored comparison, which nobody named."""
+    hint = f"it was held against {old.name}, of the last comparison; or name its own: git metadiff port OLD NEW"
+    return MetadiffError(error.message, hint, error.status)
 
 
 def find_series(

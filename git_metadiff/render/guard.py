@@ -108,8 +108,9 @@ def markdown(report: Report) -> Iterator[str]:
         yield ""
         for one in others:
             why = f" (meant: {cell(one.accepted)})" if one.accepted is not None else ""
+            where = ", ".join(filter(None, (WORDS[one.verdict], cell(place(one)))))
             text = f": {cell(one.text)}" if one.text else ""
-            yield f"- {cell(one.patch)}: {WORDS[one.verdict]}, {cell(place(one))}{text}{why}"
+            yield f"- {cell(one.patch)}: {where}{text}{why}"
         yield "</details>"
 
 
