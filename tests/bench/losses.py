@@ -223,6 +223,7 @@ def write_series(path: Path, patches: Sequence[tuple[str, bytes]]) -> None:
     for name, text in patches:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(text)
+    folder.mkdir(parents=True, exist_ok=True)  # git removes a folder with its last file
     (folder / "series").write_text("".join(f"{name}\n" for name, _ in patches))
 
 
