@@ -21,27 +21,30 @@ ESCAPES = re.compile(rb"\x1b\[[0-9;]*[A-Za-z]")
 OPEN, CLOSE = rb"(?:['`\"]|\xe2\x80\x98)", rb"(?:['\"]|\xe2\x80\x99)"
 NAME = rb"(?:struct |union |enum |class )?([A-Za-z_]\w*)"
 
+
+def forms(*texts: bytes) -> tuple[re.Pattern[bytes], ...]:
+    """Patterns of what is said of a name; `%(o)s%(n)s%(c)s` stands for the name in quotation marks."""
+    return tuple(re.compile(text % {b"o": OPEN, b"c": CLOSE, b"n": NAME}) for text in texts)
+
+
 #: What says that a name is not there, or not in the form in which it is used.
-MISSING = tuple(
-    re.compile(text % {b"o": OPEN, b"c": CLOSE, b"n": NAME})
-    for text in (
-        rb"%(o)s%(n)s%(c)s undeclared",
-        rb"implicit declaration of function %(o)s%(n)s%(c)s",
-        rb"call to undeclared (?:library )?function %(o)s%(n)s%(c)s",
-        rb"use of undeclared identifier %(o)s%(n)s%(c)s",
-        rb"unknown type name %(o)s%(n)s%(c)s",
-        rb"no member named %(o)s%(n)s%(c)s",
-        rb"undefined type %(o)s%(n)s%(c)s",
-        rb"incomplete (?:definition of )?type %(o)s%(n)s%(c)s",
-        rb"too (?:few|many) arguments to function %(o)s%(n)s",
-        rb"conflicting types for %(o)s%(n)s%(c)s",
-        rb"undefined reference to %(o)s%(n)s",
-        rb"undefined symbol: %(n)s",
-        rb"\"%(n)s\" \[[^\]]*\] undefined",
-        rb"name %(o)s%(n)s%(c)s is not defined",
-        rb"cannot find %(n)s",
-        rb"undefined: %(n)s",
-    )
+MISSING = forms(
+    rb"%(o)s%(n)s%(c)s undeclared",
+    rb"implicit declaration of function %(o)s%(n)s%(c)s",
+    rb"call to undeclared (?:library )?function %(o)s%(n)s%(c)s",
+    rb"use of undeclared identifier %(o)s%(n)s%(c)s",
+    rb"unknown type name %(o)s%(n)s%(c)s",
+    rb"no member named %(o)s%(n)s%(c)s",
+    rb"undefined type %(o)s%(n)s%(c)s",
+    rb"incomplete (?:definition of )?type %(o)s%(n)s%(c)s",
+    rb"too (?:few|many) arguments to function %(o)s%(n)s",
+    rb"conflicting types for %(o)s%(n)s%(c)s",
+    rb"undefined reference to %(o)s%(n)s",
+    rb"undefined symbol: %(n)s",
+    rb"\"%(n)s\" \[[^\]]*\] undefined",
+    rb"name %(o)s%(n)s%(c)s is not defined",
+    rb"cannot find %(n)s",
+    rb"undefined: %(n)s",
 )
 #: The same for files: `x.h: No such file or directory`, `No rule to make target 'x.o'`.
 MISSING_FILE = (
@@ -50,15 +53,12 @@ MISSING_FILE = (
     re.compile(rb"No rule to make target %s([\w./+-]+)%s" % (OPEN, CLOSE)),
 )
 #: What says that a name is there twice, or where it must not be: it was moved, and only half of the move is in.
-DOUBLED = tuple(
-    re.compile(text % {b"o": OPEN, b"c": CLOSE, b"n": NAME})
-    for text in (
-        rb"redefinition of %(o)s%(n)s%(c)s",
-        rb"redeclaration of (?:enumerator )?%(o)s%(n)s%(c)s",
-        rb"duplicate member %(o)s%(n)s%(c)s",
-        rb"multiple definition of %(o)s%(n)s",
-        rb"unknown option %(o)s%(n)s%(c)s",
-    )
+DOUBLED = forms(
+    rb"redefinition of %(o)s%(n)s%(c)s",
+    rb"redeclaration of (?:enumerator )?%(o)s%(n)s%(c)s",
+    rb"duplicate member %(o)s%(n)s%(c)s",
+    rb"multiple definition of %(o)s%(n)s",
+    rb"unknown option %(o)s%(n)s%(c)s",
 )
 #: So many errors tell one failure from another.
 MOST = 20
