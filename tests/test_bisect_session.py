@@ -698,6 +698,31 @@ def test_an_interrupt_in_the_middle_of_a_test_loses_nothing(
     assert done.returncode == 0 and b"src/f5.c" in done.stdout
 
 
+@pytest.mark.parametrize("pause", [0.0, 1.5])
+def test_a_second_signal_does_not_leave_the_test_running(
+    pause: float, project: Repository, metadiff: Metadiff, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    stubborn = f"trap '' TERM; echo $$ >{mark}.new; mv {mark}.new {mark}; sleep 60"
+    words = ("bisect", "run", "--axis", "patchset", "--worktree", str(tmp_path / "tree"), "--test", stubborn)
+    process = subprocess.Popen(
+        ["git", "metadiff", *words],
+        cwd=project.path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        process_group=0,
+    )
+    limit = time.monotonic() + 60
+    while not mark.exists() and process.poll() is None and time.monotonic() < limit:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGTERM)  # git passes it on: we get it twice from this alone
+    time.sleep(pause)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert b"\nfatal: stopped by signal 15\nhint: nothing is lost" in process.communicate(timeout=60)[1]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(mark.read_text()), 0)
+
+
 def test_each_work_tree_has_a_search_of_its_own(project: Repository, bisect: Bisect, tmp_path: Path) -> None:
     other = tmp_path / "linked"
     project.git("worktree", "add", "-q", str(other), "v2")

@@ -497,7 +497,7 @@ def test_every_error_ends_as_two_lines_and_a_status(
         raise error
 
     monkeypatch.setattr(runner, "command_for", lambda _name: fail)
-    monkeypatch.setattr(runner, "catch_termination", lambda: None)
+    monkeypatch.setattr(runner, "catch_signals", lambda: None)
     assert runner.run(["list"], {}) == status
     out, err = capfd.readouterr()
     assert out == ""
@@ -508,7 +508,7 @@ def test_every_error_ends_as_two_lines_and_a_status(
 
 def test_traceback_on_request(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(runner, "command_for", lambda _name: None)
-    monkeypatch.setattr(runner, "catch_termination", lambda: None)
+    monkeypatch.setattr(runner, "catch_signals", lambda: None)
     assert runner.run(["list"], {"METADIFF_TRACEBACK": "1"}) == 128
     assert "Traceback" in capfd.readouterr().err
 

@@ -22,6 +22,7 @@ from git_metadiff.bisect.complaints import doubled, first_error, missing, signat
 from git_metadiff.bisect.job import Job, cannot_start
 from git_metadiff.bisect.search import Answer
 from git_metadiff.errors import EXIT_FATAL, MetadiffError
+from git_metadiff.git.signals import uninterrupted
 
 SKIPPED = 125
 #: Variables that would lead git inside of a command to another repository.
@@ -149,15 +150,16 @@ def with_error(words: str, output: bytes) -> str:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a command and all that it started, if it has not ended by itself."""
-    if process.poll() is not None:
-        return
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE)
+    """End a command and all that it started, if it has not ended by itself; another signal to us waits for that."""
+    with uninterrupted():
+        if process.poll() is not None:
             return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE)
+                return
 
 
 def tail(log: Path, start: int) -> bytes:

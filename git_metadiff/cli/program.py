@@ -15,6 +15,8 @@ from git_metadiff.collection import no_collection
 from git_metadiff.errors import EXIT_FATAL, EXIT_INTERRUPTED, EXIT_OK, EXIT_PIPE, MetadiffError
 
 STOPPED = "a comparison is stored whole or not at all: run the command again"
+#: Seconds in which another signal counts as the one before.
+REPEATED = 1.0
 Command = Callable[[Invocation, Mapping[str, str]], int]
 
 
@@ -32,7 +34,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         invocation = parse(arguments)
         if invocation.command in INFORMATION:
             return information(invocation, environ)
-        catch_termination()
+        catch_signals()
         with no_collection():
             return command_for(invocation.command)(invocation, environ)
     except MetadiffError as error:
@@ -97,16 +99,28 @@ def command_for(name: str) -> Command:
     return command
 
 
-def catch_termination() -> None:
-    """Let SIGTERM and SIGHUP unwind the program, so that context managers remove the scratch repository."""
+def catch_signals() -> None:
+    """Let SIGINT, SIGTERM and SIGHUP unwind the program, so that context managers remove the scratch repository.
+
+    A git that started us passes a signal on which the whole process group has got already, so each comes twice: the
+    second one must not cut into the undoing.
+    """
     import signal
+    import time
 
-    def terminate(number: int, _frame: object) -> None:
-        raise Terminated(number)
+    last = -REPEATED
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    def end(number: int, _frame: object) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < REPEATED:
+            return
+        last = now
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, terminate)
+            signal.signal(number, end)
 
 
 def describe(error: OSError) -> tuple[str, str]:
