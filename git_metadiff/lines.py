@@ -21,10 +21,17 @@ def split_lines(data: bytes) -> list[bytes]:
 
 def join_lines(lines: Sequence[bytes]) -> bytes:
     """The file that `split_lines` came from."""
-    if not lines:
-        return b""
-    data = b"\n".join(lines)
-    return data[: -len(NO_NEWLINE)] if data.endswith(NO_NEWLINE) else data + b"\n"
+    return content_of(text_of(lines))
+
+
+def text_of(lines: Sequence[bytes]) -> bytes:
+    """Some lines, a newline behind each."""
+    return b"\n".join(lines) + b"\n" if lines else b""
+
+
+def content_of(text: bytes) -> bytes:
+    """The file whose lines have the texts of `text_of` one after the other."""
+    return text.removesuffix(NO_NEWLINE + b"\n")
 
 
 def blob_id(content: bytes, object_format: str) -> str:

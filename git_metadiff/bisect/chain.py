@@ -15,7 +15,7 @@ from typing import Any
 
 from git_metadiff.bisect.edits import Axis
 from git_metadiff.bisect.groups import Group
-from git_metadiff.bisect.weave import Walker, Weaver, trees_of, write_trees
+from git_metadiff.bisect.weave import Walker, trees_of, weaver, write_trees
 from git_metadiff.errors import MetadiffError
 from git_metadiff.git import FastImport, Git
 from git_metadiff.model import Comparison
@@ -97,11 +97,11 @@ def write_chain(git: Git, axis: str, start: End, legs: Sequence[Axis], groups: S
         for number, leg in enumerate(legs):
             walker, mine = Walker(leg), [one for one in groups if one.leg == number]
             steps = [walker.turn(group.edits) for group in mine]
-            weaver = Weaver(git, writer, leg, steps)
-            for group, step in zip(mine, steps, strict=True):
-                parent = marks[-1] if marks else first
-                message = message_of(group, leg, axis, len(groups))
-                marks.append(writer.commit(WORK_REF, message, [parent], weaver.spell(step)))
+            with weaver(git, writer, leg, steps) as words:
+                for group, step in zip(mine, steps, strict=True):
+                    parent = marks[-1] if marks else first
+                    message = message_of(group, leg, axis, len(groups))
+                    marks.append(writer.commit(WORK_REF, message, [parent], words.spell(step)))
         commits = writer.ids([one for one in [first, *marks] if one[0] == ":"])
     commits = commits if not start.commit else [start.commit, *commits]
     trees = trees_of(git, commits)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from git_metadiff.bisect.edits import Axis, File, Side
 from git_metadiff.git import CatFile, FastImport, Git, delete, modify
-from git_metadiff.lines import join_lines, split_lines
+from git_metadiff.lines import content_of, split_lines, text_of
 
 #: Their commits are only names for what is being written.
 WORK_REF = "refs/heads/work-bisect"
-#: More files than this are worth a second process that packs them.
+#: More files than this are worth other processes that pack their contents, so many files each.
 MANY = 200
+PART = 400
 MESSAGE = b"A tree between two others\n"
 
 
@@ -97,39 +100,38 @@ def version_of(side: Side | None) -> Version | None:
     return None if side is None else Version(side.path, side.mode, side.oid)
 
 
+@contextlib.contextmanager
+def weaver(git: Git, writer: FastImport, axis: Axis, steps: Iterable[Step]) -> Iterator[Weaver]:
+    """What spells these steps, in this order."""
+    wanted: dict[int, dict[Mixed, None]] = {}  # by file, the one that is needed first in front
+    for step in steps:
+        for one in step.come:
+            if isinstance(one.content, Mixed):
+                wanted.setdefault(one.content.file, {})[one.content] = None
+    with contextlib.ExitStack() as stack:
+        yield Weaver(stack, git, writer, axis, wanted)
+
+
 class Weaver:
     """Writes what steps need that is not there yet, and spells them in fast-import's words.
 
     The contents of one file are written one after the other, so that each is kept as a delta against the one before.
+    To pack them takes twice as long as to write the commits. So many are packed in parts, by writers of their own: the
+    next part beside the commits that need the one before.
     """
 
-    def __init__(self, git: Git, writer: FastImport, axis: Axis, steps: Iterable[Step]) -> None:
-        wanted: dict[int, dict[Mixed, None]] = {}
-        for step in steps:
-            for one in step.come:
-                if isinstance(one.content, Mixed):
-                    wanted.setdefault(one.content.file, {})[one.content] = None
-        self._marks: dict[Mixed, str] = {}  # or ids, of what another writer wrote
-        if wanted:
-            self._write(git, writer, axis, wanted)
-
-    def _write(self, git: Git, writer: FastImport, axis: Axis, wanted: Mapping[int, Iterable[Mixed]]) -> None:
-        """To pack takes longer than to put together, so many files are shared by two writers."""
-        ids = [side.oid for number in wanted for side in (axis.files[number].old,) if side is not None]
-        beside: dict[Mixed, str] = {}
-        with contextlib.ExitStack() as stack:
-            objects = stack.enter_context(CatFile(git))
-            second = stack.enter_context(writer.twin()) if len(ids) > MANY else None
-            for at, (mixtures, data) in enumerate(zip(wanted.values(), objects.read_many(ids), strict=True)):
-                lines = split_lines(data)
-                for one in mixtures:
-                    content = join_lines(put_together(axis, lines, one.chosen))
-                    if second and at % 2:
-                        beside[one] = second.blob(content)
-                    else:
-                        self._marks[one] = writer.blob(content)
-            if second:
-                self._marks |= zip(beside, second.ids(list(beside.values())), strict=True)
+    def __init__(
+        self,
+        stack: contextlib.ExitStack,
+        git: Git,
+        writer: FastImport,
+        axis: Axis,
+        wanted: Mapping[int, Collection[Mixed]],
+    ) -> None:
+        self._stack, self._git, self._writer, self._axis = stack, git, writer, axis
+        self._ids: dict[Mixed, str] = {}  # or marks of `writer`
+        self._parts = self._written(wanted)
+        self._ahead: deque[tuple[FastImport, dict[Mixed, str]]] = deque()  # parts under way, with marks of their own
 
     def spell(self, step: Step) -> list[bytes]:
         """A step in fast-import's words."""
@@ -137,19 +139,57 @@ class Weaver:
         return [*map(delete, step.gone), *come]
 
     def _id_of(self, content: str | Mixed) -> str:
-        return self._marks[content] if isinstance(content, Mixed) else content
+        if isinstance(content, str):
+            return content
+        while content not in self._ids:
+            self._finish_part()
+        return self._ids[content]
+
+    def _finish_part(self) -> None:
+        """Have the ids of the next part, while the one after it is packed already."""
+        while len(self._ahead) < 2 and (part := next(self._parts, None)):
+            self._ahead.append(part)
+        writer, marks = self._ahead.popleft()
+        if writer is self._writer:
+            self._ids = marks
+        else:
+            self._ids |= zip(marks, writer.ids(list(marks.values())), strict=True)
+            writer.close()
+
+    def _written(self, wanted: Mapping[int, Collection[Mixed]]) -> Iterator[tuple[FastImport, dict[Mixed, str]]]:
+        """Put the contents together and hand them to writers, part by part."""
+        is_alone = len(wanted) <= MANY
+        olds = [self._axis.files[number].old for number in wanted]
+        objects = self._stack.enter_context(CatFile(self._git))
+        contents = objects.read_many([side.oid for side in olds if side is not None])
+        files = iter(zip(wanted.values(), contents, strict=True))
+        while part := list(islice(files, PART)):
+            writer = self._writer if is_alone else self._stack.enter_context(self._writer.twin())
+            marks: dict[Mixed, str] = {}
+            for mixed, data in part:
+                writer.apart()
+                marks |= zip(mixed, map(writer.blob, mixtures(self._axis, split_lines(data), mixed)), strict=True)
+            yield writer, marks
 
 
-def put_together(axis: Axis, old: Sequence[bytes], chosen: Iterable[int]) -> list[bytes]:
-    """The lines of a file with some of its edits, in their order."""
-    found: list[bytes] = []
+def mixtures(axis: Axis, old: Sequence[bytes], wanted: Collection[Mixed]) -> Iterator[bytes]:
+    """The contents of a file with some of its edits each; what lies between two edits is joined once for all."""
+    pieces: list[tuple[int, bytes, bytes, bytes]] = []  # an edit, the lines before it, those without it, those with it
     at = 0
-    for number in chosen:
+    for number in sorted({one for mixed in wanted for one in mixed.chosen}):
         edit = axis.edits[number]
-        found += old[at : edit.old_start - 1]
-        found += edit.added
-        at = edit.old_start - 1 + len(edit.removed)
-    return found + list(old[at:])
+        start, stop = edit.old_start - 1, edit.old_start - 1 + len(edit.removed)
+        pieces.append((number, text_of(old[at:start]), text_of(old[start:stop]), text_of(edit.added)))
+        at = stop
+    rest = text_of(old[at:])
+    for mixed in wanted:
+        chosen = set(mixed.chosen)
+        parts = [
+            one
+            for number, before, without, within in pieces
+            for one in (before, within if number in chosen else without)
+        ]
+        yield content_of(b"".join([*parts, rest]))
 
 
 def write_trees(git: Git, axis: Axis, selections: Sequence[Collection[int]]) -> list[str]:
@@ -160,11 +200,11 @@ def write_trees(git: Git, axis: Axis, selections: Sequence[Collection[int]]) -> 
     walker = Walker(axis)
     steps = [walker.go(selection) for selection in selections]
     with FastImport(git) as writer:
-        weaver = Weaver(git, writer, axis, steps)
         marks: list[str] = []
-        for step in steps:
-            tree = None if marks else axis.start
-            marks.append(writer.commit(WORK_REF, MESSAGE, marks[-1:], weaver.spell(step), tree=tree))
+        with weaver(git, writer, axis, steps) as words:
+            for step in steps:
+                tree = None if marks else axis.start
+                marks.append(writer.commit(WORK_REF, MESSAGE, marks[-1:], words.spell(step), tree=tree))
         commits = writer.ids(marks)
     return trees_of(git, commits)
 

@@ -90,6 +90,7 @@ class FastImport:
         self._out = self._child.output
         self._feed = Feeder(self._child.input)
         self._mark = 0
+        self._ended = False
 
     def twin(self) -> FastImport:
         """Another one, which packs beside this one; what it wrote is there for this one once it is closed."""
@@ -100,6 +101,15 @@ class FastImport:
         self._mark += 1
         self._write(b"blob\nmark :%d\ndata %d\n" % (self._mark, len(data)), data, b"\n")
         return f":{self._mark}"
+
+    def apart(self) -> None:
+        """Keep the next blob from being compared with the one before it, of which it has nothing.
+
+        fast-import looks for a delta against the last blob, whatever that was, and to find none takes longest; in one
+        that is shorter than its window there is nothing to find. No ref will hold that one.
+        """
+        if self._depth:
+            self.blob(b"%d" % self._mark)
 
     def blob_stream(self, size: int, chunks: Iterable[bytes]) -> str:
         """Store a blob of `size` bytes given piecemeal and return its mark."""
@@ -153,7 +163,9 @@ class FastImport:
             pass
 
     def close(self) -> None:
-        """Finish the pack; a failure of git is fatal."""
+        """Finish the pack, unless that was done; a failure of git is fatal."""
+        if self._ended:
+            return
         try:
             self._write(b"done\n")
             self._flush()
@@ -166,6 +178,7 @@ class FastImport:
 
     def abort(self) -> None:
         """End the process, finished or not."""
+        self._ended = True
         self._child.kill()  # first: it frees the thread that writes
         self._feed.finish()
         self._child.end()

@@ -36,6 +36,10 @@ PINNED = (
 IDENTITY = "git-metadiff <git-metadiff@localhost>"
 EPOCH = 1_000_000_000
 
+#: Bytes up to which glibc keeps what is freed. Else it gives the memory of each large tree back to the system and asks
+#: for it again, a third of the time of writing trees; other C libraries do not know these.
+KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 28), "MALLOC_TRIM_THRESHOLD_": str(1 << 28)}
+
 #: What stays of the user's GIT_* variables: how a partial clone reaches its remote, which decides no result.
 TRANSPORT = (
     "GIT_ALLOW_PROTOCOL",
@@ -50,7 +54,9 @@ TRANSPORT = (
 
 def sealed_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return `environ` without anything that git obeys, and with what shuts other settings out."""
-    kept = {key: value for key, value in environ.items() if not key.startswith("GIT_") or key in TRANSPORT}
+    kept = KEPT_MEMORY | {
+        key: value for key, value in environ.items() if not key.startswith("GIT_") or key in TRANSPORT
+    }
     kept.update(
         LC_ALL="C",
         LANGUAGE="C",
