@@ -6,7 +6,8 @@ it are given up first: those of the names that most units share.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from git_metadiff.bisect.needs import Need
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     Graph = networkx.DiGraph[int]
 
+#: A unit, and what must be in before it.
+Pair = tuple[int, int]
 #: So many units at most go together because of names that they share.
 MOST_TOGETHER = 48
 
@@ -27,20 +30,33 @@ def connect(count: int, needs: Iterable[Need], most: int = MOST_TOGETHER) -> Gra
 
     graph: Graph = networkx.DiGraph()
     graph.add_nodes_from(range(count))
-    ranks: dict[tuple[int, int], int] = {}
-    for one in needs:
-        pair = one.user, one.other
-        ranks[pair] = min(one.rank, ranks.get(pair, one.rank))
+    ranks: dict[Pair, int] = {}
+    for user, other, rank, _ in needs:
+        if ranks.get((user, other), rank) >= rank:
+            ranks[user, other] = rank
     graph.add_edges_from(ranks)
-    pending = [part for part in networkx.strongly_connected_components(graph) if len(part) > most]
-    while pending:
-        part = pending.pop()
+    for part in [part for part in networkx.strongly_connected_components(graph) if len(part) > most]:
         inside = [(user, other) for user in part for other in graph[user] if other in part]
-        weakest = max(ranks[pair] for pair in inside)
-        graph.remove_edges_from([pair for pair in inside if ranks[pair] == weakest])
-        rest: Graph = networkx.DiGraph([pair for pair in inside if ranks[pair] < weakest])
-        pending += [smaller for smaller in networkx.strongly_connected_components(rest) if len(smaller) > most]
+        graph.remove_edges_from(given_up(inside, ranks, most))
     return graph
+
+
+def given_up(pairs: Sequence[Pair], ranks: Mapping[Pair, int], most: int) -> list[Pair]:
+    """Of these edges, those without which no strongly connected part has more than `most` units, the weakest first: an
+    edge goes if links that are no weaker than itself alone would make so large a part with both its ends."""
+    import networkx
+
+    graph: Graph = networkx.DiGraph()
+    found: list[Pair] = []
+    by_rank: dict[int, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        by_rank[ranks[pair]].append(pair)
+    for rank in sorted(by_rank):
+        graph.add_edges_from(by_rank[rank])
+        parts = [part for part in networkx.strongly_connected_components(graph) if len(part) > most]
+        large = {unit: at for at, part in enumerate(parts) for unit in part}
+        found += [(one, other) for one, other in by_rank[rank] if large.get(one, -1) == large.get(other, -2)]
+    return found
 
 
 def condense(graph: Graph, key: Callable[[Sequence[int]], Any]) -> tuple[list[list[int]], list[set[int]]]:
