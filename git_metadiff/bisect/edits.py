@@ -53,6 +53,11 @@ class Edit:
         """How many lines it removes and adds."""
         return len(self.removed) + len(self.added)
 
+    def owned(self, hunks: tuple[str, ...]) -> Edit:
+        """The same edit as a part of these hunks; written out, for a chain has a hundred thousand."""
+        place = self.old_start, self.new_start
+        return Edit(self.kind, self.path, *place, self.removed, self.added, self.sections, hunks)
+
 
 @dataclass(frozen=True, slots=True)
 class Side:
@@ -114,7 +119,7 @@ class Axis:
         """The same axis, its edits with the ids of the hunks that they are a part of."""
         edits = list(self.edits)
         for at, hunks in owners.items():
-            edits[at] = replace(edits[at], hunks=hunks)
+            edits[at] = edits[at].owned(hunks)
         return Axis(self.start, self.end, tuple(edits), self.files)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from git_metadiff.bisect.cost import DEAR, cost_of, cost_of_file
 from git_metadiff.bisect.edits import Axis
-from git_metadiff.bisect.needs import Mentions, Need, needs_of
+from git_metadiff.bisect.needs import Mentions, Need, mentions_of, needs_of
 from git_metadiff.bisect.order import condense, connect
 from git_metadiff.bisect.units import Unit, units_of
 from git_metadiff.git import Git
@@ -64,32 +64,39 @@ class _Draft:
     edits: list[int] = field(default_factory=list)
 
 
-def group_edits(
-    git: Git,
+def group_edits(git: Git, axis: Axis, wanted: Wanted, scores: Mapping[str, float]) -> list[Group]:
+    """The groups of an axis of its own; `git` is a repository that has the first tree."""
+    return group_units(axis, units_within(git, axis, wanted), mentions_of(axis), wanted, scores)
+
+
+def group_units(
     axis: Axis,
+    units: Sequence[Unit],
+    mentions: Mentions,
     wanted: Wanted,
     scores: Mapping[str, float],
     leg: int = 0,
     first: int = 0,
-    mentions: Callable[[], Mentions] | None = None,
 ) -> list[Group]:
-    """The groups of an axis, in the order of the chain.
+    """The groups of an axis, in the order of the chain, `first` the index of the first one.
 
-    `wanted` tells whether a file is under suspicion, `scores` how suspicious a hunk is, by its id; `first` is the index
-    of the first group; `git` is a repository that has the first tree; `mentions` are those of the axis, if somebody
-    looks for them already.
+    `wanted` tells whether a file is under suspicion, `scores` how suspicious a hunk is, by its id; units and mentions
+    are those of the axis.
     """
     inside = [is_wanted(axis, at, wanted) for at in range(len(axis.files))]
-    units = units_of(axis, git, range(len(axis.files)), lambda at: not inside[at])
     suspects = {at for at, unit in enumerate(units) if inside[unit.file]}
     if not units:
         return []
     drafts = [rest_of(units)]
     if suspects:
-        needs = needs_of(axis, units, mentions() if mentions else None)
-        drafts = joined(axis, arrange(axis, units, suspects, needs), scores)
+        drafts = joined(axis, arrange(axis, units, suspects, needs_of(units, mentions)), scores)
     shares = shared(axis, scores)
     return [finish(axis, draft, at, shares, leg, first) for at, draft in enumerate(drafts)]
+
+
+def units_within(git: Git, axis: Axis, wanted: Wanted) -> list[Unit]:
+    """The units of an axis; files under no suspicion are taken whole."""
+    return units_of(axis, git, range(len(axis.files)), lambda at: not is_wanted(axis, at, wanted))
 
 
 def shared(axis: Axis, scores: Mapping[str, float]) -> dict[str, float]:

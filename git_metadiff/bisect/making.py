@@ -9,17 +9,18 @@ from itertools import pairwise
 from git_metadiff.bisect.chain import AXES, Chain, End, ends_of, refs_of_chain, write_chain
 from git_metadiff.bisect.edits import Axis, take_apart
 from git_metadiff.bisect.forced import forced_edits
-from git_metadiff.bisect.groups import Group, Wanted, group_edits
+from git_metadiff.bisect.groups import Group, Wanted, group_units, units_within
 from git_metadiff.bisect.needs import mentions_of
 from git_metadiff.bisect.owners import claims_by_path, own, own_upstream
 from git_metadiff.bisect.suspicion import Suspect
+from git_metadiff.bisect.units import Unit
 from git_metadiff.bisect.weave import write_trees
 from git_metadiff.errors import UsageError
 from git_metadiff.git import Git, Scratch
 from git_metadiff.model import Comparison, Release
 from git_metadiff.workers import ahead
 
-#: The names in more edits than this are worth a process of their own.
+#: Whose more edits than these are is found by a process of its own, beside their names.
 MANY = 5000
 
 
@@ -55,10 +56,20 @@ def chain_between(
     groups: list[Group] = []
     for number, (start, end) in enumerate(pairwise(ends)):
         leg = take_apart(scratch, start.tree, end.tree)
-        with ahead(partial(mentions_of, leg), len(leg.edits) > MANY) as mentions:
-            legs.append(owned(scratch, comparison, leg, start))
-            groups += group_edits(scratch, legs[-1], wanted, scores, number, len(groups), mentions)
+        with ahead(partial(parted, scratch, comparison, leg, start, wanted), len(leg.edits) > MANY) as parts:
+            mentions = mentions_of(leg)  # as long a work as the other
+            owners, units = parts()
+        legs.append(leg.owned(owners))
+        groups += group_units(legs[-1], units, mentions, wanted, scores, number, len(groups))
     return write_chain(scratch, axis, ends[0], legs, groups)
+
+
+def parted(
+    scratch: Scratch, comparison: Comparison, leg: Axis, start: End, wanted: Wanted
+) -> tuple[dict[int, tuple[str, ...]], list[Unit]]:
+    """The hunks of a leg's edits, of those that have some, and the units."""
+    axis = owned(scratch, comparison, leg, start)
+    return {at: edit.hunks for at, edit in enumerate(axis.edits) if edit.hunks}, units_within(scratch, axis, wanted)
 
 
 def forced_tree(scratch: Scratch, comparison: Comparison) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
 
@@ -52,50 +52,49 @@ class Sharers:
     unused: set[int]
 
 
-@dataclass(slots=True)
-class Mentioned:
-    """The edits that define or use a name: the four of `Sharers`, with an edit once for each of its sides."""
-
-    lists: tuple[list[int], ...] = field(default_factory=lambda: ([], [], [], []))
-
-    def add(self, edit: int, comes: bool, *, defines: bool) -> None:
-        """Take in an edit."""
-        self.lists[(not defines) * 2 + (not comes)].append(edit)
-
-    def __len__(self) -> int:
-        return sum(map(len, self.lists))
-
-
+#: The edits that have a name in the four places of `Sharers`, an edit once for each of its sides.
+Mentioned = tuple[list[int], list[int], list[int], list[int]]
 #: A name in its scope -> what mentions it.
 Mentions = dict[tuple[bytes, Scope], Mentioned]
 
 
-def needs_of(axis: Axis, units: Sequence[Unit], mentions: Mentions | None = None) -> list[Need]:
-    """What the units need of each other, by the names in their lines; `mentions` are those of the axis, if known."""
+def needs_of(units: Sequence[Unit], mentions: Mentions) -> list[Need]:
+    """What the units need of each other, by the names in their lines."""
     home = {at: number for number, unit in enumerate(units) for at in unit.edits}
     found: list[Need] = []
-    for mine in (mentions_of(axis) if mentions is None else mentions).values():
-        if len(mine) > 1:
-            found += links(Sharers(*({home[at] for at in edits if at in home} for edits in mine.lists)))
+    for mine in mentions.values():
+        if sum(map(len, mine)) > 1:
+            found += links(Sharers(*({home[at] for at in edits if at in home} for edits in mine)))
     return found
 
 
 def mentions_of(axis: Axis) -> Mentions:
     """Every name that some edit defines or undefines, in its scope, with the edits that mention it."""
-    found: Mentions = defaultdict(Mentioned)
+    found: Mentions = {}
     for at, edit in enumerate(axis.edits):
         for name, scope, comes in definitions(axis, at):
-            found[name, scope].add(at, comes, defines=True)
+            found.setdefault((name, scope), ([], [], [], []))[not comes].append(at)
         if edit.kind == "rename":
             old = axis.files[axis.homes[at][0]].old
             assert old is not None
             for name in whole_names("delete", old.path):
-                found[name, None].add(at, False, defines=True)
-    names = {name for name, _ in found}
-    for at in range(len(axis.edits)):
-        for name, scope, comes in uses(axis, at, names, found):
-            found[name, scope].add(at, comes, defines=False)
-    return dict(found)
+                found.setdefault((name, None), ([], [], [], []))[1].append(at)
+    nothing: set[bytes] = set()
+    local: dict[bytes, set[bytes]] = defaultdict(set)
+    everywhere = {name for name, scope in found if scope is None}
+    for name, scope in found:
+        if scope is not None:
+            local[scope].add(name)
+    for at, edit in enumerate(axis.edits):
+        mine = local.get(edit.path, nothing)
+        for place, lines in ((2, edit.added), (3, edit.removed)):
+            if lines:
+                words = used_in(edit.path, b"\n".join(lines))
+                for name in words & mine:  # the narrowest scope that has it
+                    found[name, edit.path][place].append(at)
+                for name in (words & everywhere) - mine:
+                    found[name, None][place].append(at)
+    return found
 
 
 def definitions(axis: Axis, at: int) -> Iterator[tuple[bytes, Scope, bool]]:
@@ -108,20 +107,6 @@ def definitions(axis: Axis, at: int) -> Iterator[tuple[bytes, Scope, bool]]:
                 yield one.name, edit.path if one.is_local else None, comes
     for name in whole_names(edit.kind, edit.path):
         yield name, None, edit.kind != "delete"
-
-
-def uses(
-    axis: Axis, at: int, names: Set[bytes], scopes: Mapping[tuple[bytes, Scope], Mentioned]
-) -> Iterator[tuple[bytes, Scope, bool]]:
-    """What an edit uses of these names, in the narrowest scope that has it, and whether the use comes (or goes)."""
-    edit = axis.edits[at]
-    for lines, comes in ((edit.added, True), (edit.removed, False)):
-        if lines:
-            for name in used_in(edit.path, b"\n".join(lines)) & names:
-                if (name, edit.path) in scopes:
-                    yield name, edit.path, comes
-                elif (name, None) in scopes:
-                    yield name, None, comes
 
 
 def links(one: Sharers) -> Iterator[Need]:

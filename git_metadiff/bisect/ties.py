@@ -45,7 +45,7 @@ def ties_of(axis: Axis) -> list[Tie]:
     found = [Tie(frozenset(nest), frozenset(nest)) for file in axis.files for nest in nested(axis, file)]
     for (name, _), mine in mentions_of(axis).items():
         if TELLING.match(name):
-            found += ties_by(axis, name, Sharers(*map(set, mine.lists)))
+            found += ties_by(axis, name, Sharers(*map(set, mine)))
     return [*found, *ties_of_functions(axis)]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from git_metadiff.bisect.chain import End, ends_of
 from git_metadiff.bisect.edits import Axis
 from git_metadiff.bisect.making import forced_tree, heirs_of, owned_axis, publish
-from git_metadiff.bisect.needs import closed, needs_of
+from git_metadiff.bisect.needs import closed, mentions_of, needs_of
 from git_metadiff.bisect.suspicion import Suspect
 from git_metadiff.bisect.units import parted, units_of
 from git_metadiff.bisect.weave import write_trees
@@ -142,7 +142,7 @@ def edits_of(axis: Axis, names: Collection[str], start: End, end: End) -> frozen
 def follow(git: Git, axis: Axis, edits: Set[int], *, backwards: bool = False) -> frozenset[int]:
     """Some edits and what they need; `backwards`, what needs them."""
     units, chosen = parted(units_of(axis, git, range(len(axis.files)), lambda _: False), edits)
-    found = closed(needs_of(axis, units), chosen, backwards=backwards)
+    found = closed(needs_of(units, mentions_of(axis)), chosen, backwards=backwards)
     return frozenset(at for number in found for at in units[number].edits)
 
 

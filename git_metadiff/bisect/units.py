@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from git_metadiff.bisect.edits import Axis, Edit, File
 from git_metadiff.bisect.names import kind_of
@@ -15,8 +15,7 @@ NEAR = 3
 CLOSE = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """Edits of one file, in order."""
 
     file: int  # number of the file (the first one, of a swap)
