@@ -13,9 +13,8 @@ from git_metadiff.git import Git
 from git_metadiff.model import Range
 
 Tree = dict[bytes, tuple[str, str]]
-HEADER = re.compile(
-    rb"^(?:diff --git a/(\d+) |@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)|Binary files )", re.MULTILINE
-)
+#: With the newline before it, which takes a third of the time of searching for the beginning of a line.
+HEADER = re.compile(rb"\n(?:diff --git a/(\d+) |@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)|Binary files )")
 
 
 NO_WORDS = bytes(byte for byte in range(256) if not chr(byte).isalnum() or byte > 127)
@@ -158,7 +157,7 @@ def read_blocks(text: bytes, count: int) -> list[list[Block] | None]:
     found: list[list[Block] | None] = [[] for _ in range(count)]
     blocks: list[Block] = []
     number = 0
-    for match in HEADER.finditer(text):
+    for match in HEADER.finditer(b"\n" + text):
         if match[1] is not None:
             number = int(match[1])
             blocks = []

@@ -8,12 +8,16 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import networkx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from git_metadiff.bisect import gather, rank, weave
+from git_metadiff.bisect import groups as grouping
 from git_metadiff.bisect.chain import AXES, Chain, assemble, pack_chain, unpack_chain
 from git_metadiff.bisect.edits import Axis, take_apart
-from git_metadiff.bisect.groups import Group, group_edits
+from git_metadiff.bisect.groups import Group, group_edits, units_within
 from git_metadiff.bisect.making import forced_tree, make_chain, scores_of
 from git_metadiff.bisect.needs import Need
 from git_metadiff.bisect.order import connect
@@ -149,12 +153,13 @@ def test_two_writers_make_the_trees_of_one(
     names = [f"d/{at}.c" for at in range(9)]
     old, new = ({name: lines(*changed, mark=name) for name in names} for changed in ((), (3, 20)))
     found = []
-    for most in (weave.MANY, 2):
+    for most, part in ((weave.MANY, weave.PART), (2, weave.PART), (2, 1), (2, 3)):
         monkeypatch.setattr(weave, "MANY", most)
+        monkeypatch.setattr(weave, "PART", part)
         for scratch, axis in axis_of(old, new):
             found.append(write_trees(scratch, axis, [{0}, {0, 2, 5, 9}, axis.all - {1, 16}]))
             scratch.run("fsck", "--strict", *found[-1])
-    assert found[0] == found[1] and len(set(found[0])) == 3
+    assert all(one == found[0] for one in found) and len(set(found[0])) == 3
 
 
 # Groups
@@ -291,6 +296,43 @@ def test_the_rest_is_one_step_and_what_needs_a_suspect_goes_with_it(
     assert [group.title for group in alone] == [b"the rest"]
 
 
+def test_of_very_many_edits_only_files_with_a_suspect_are_taken_apart(
+    axis_of: Callable[[Files, Files], Iterator[tuple[Scratch, Axis]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = {name: lines() for name in ("a.c", "b.c", "c.c")}
+    new = {name: lines(3, 20, 39, mark=name) for name in old}
+    for scratch, axis in axis_of(old, new):
+        mine = axis.owned({at: (edit.path.decode(),) for at, edit in enumerate(axis.edits)})
+
+        def units(scores: Mapping[str, float] | None, wanted: Callable[[bytes], bool] = everything) -> list[int]:
+            return [len(unit.edits) for unit in units_within(scratch, mine, wanted, scores)]  # noqa: B023
+
+        assert units({"b.c": 1.0}) == [1] * 9, "so few are all taken apart"
+        monkeypatch.setattr(grouping, "MOST_EDITS", 8)
+        assert units({"b.c": 1.0, "c.c": 0.0}) == [3, 1, 1, 1, 3]
+        assert units({"b.c": 1.0}, wanted=lambda path: path != b"b.c") == [1, 1, 1, 3, 1, 1, 1], "six are few"
+        assert units(None) == [1] * 9
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11), st.integers(0, 4)), max_size=60),
+    st.integers(1, 6),
+)
+def test_links_are_given_up_as_if_the_weakest_of_each_large_part_went_first(
+    edges: list[tuple[int, int, int]], most: int
+) -> None:
+    needs = [Need(user, other, rank) for user, other, rank in edges if user != other]
+    kept = {(one.user, one.other): min(two.rank for two in needs if two[:2] == one[:2]) for one in needs}
+    while True:
+        graph: networkx.DiGraph[int] = networkx.DiGraph(list(kept))
+        large = [part for part in networkx.strongly_connected_components(graph) if len(part) > most]
+        if not large:
+            break
+        inside = {pair: rank for pair, rank in kept.items() if pair[0] in large[0] and pair[1] in large[0]}
+        kept = {pair: rank for pair, rank in kept.items() if pair not in inside or rank < max(inside.values())}
+    assert set(connect(12, needs, most).edges) == set(kept)
+
+
 def test_the_weakest_links_of_a_large_circle_are_given_up() -> None:
     ring = [Need(at, (at + 1) % 100, 3 if at % 10 else 8) for at in range(100)]
     pairs = [Need(at + 1, at, 1) for at in range(0, 100, 2)]
@@ -359,7 +401,11 @@ def test_the_forced_tree_holds_what_upstream_forced_and_nothing_of_downstreams(
 
 @pytest.mark.parametrize("axis", AXES)
 def test_a_chain_is_exact_at_its_ends_and_at_the_forced_tree(
-    axis: str, story: Repository, comparison: Comparison, chains: Callable[[str], Chain]
+    axis: str,
+    story: Repository,
+    comparison: Comparison,
+    chains: Callable[[str], Chain],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     chain = chains(axis)
     older, newer, release = comparison.patchsets[0], comparison.patchsets[-1], comparison.releases[-1]
@@ -373,6 +419,9 @@ def test_a_chain_is_exact_at_its_ends_and_at_the_forced_tree(
     assert (chain.points[0].tree, chain.points[-1].tree) == ends
     if axis == "both":
         assert chain.points[sum(group.leg == 0 for group in chain.groups)].tree == middle
+    monkeypatch.setattr(weave, "MANY", 0)
+    monkeypatch.setattr(weave, "PART", 1)
+    assert chains(axis).points == chain.points, "other writers, the same commits"
     base = f"refs/metadiff/default/bisect/{axis}"
     listed = story.git("rev-list", "--reverse", "--first-parent", f"{base}/first..{base}/last").split()
     assert listed == [point.commit for point in chain.points[1:]]

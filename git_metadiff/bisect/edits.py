@@ -26,9 +26,11 @@ Kind = Literal["text", "create", "delete", "rename", "mode", "content", "swap"]
 
 #: So many pairs of contents at a time: two processes of git's work on the next ones while these are read.
 MANY = 1000
+#: Fewer than these are left to one.
+FEW = 100
 REGULAR = ("100644", "100755")
 #: A line in the body of a hunk that may open a function.
-OPENER = re.compile(rb"^[+-]([A-Za-z_$].*\(.*)", re.MULTILINE)
+OPENER = re.compile(rb"\n[+-]([A-Za-z_$].*\(.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +174,13 @@ def read_batches(
     git: Git, names: Sequence[tuple[str, str]], paths: Sequence[bytes]
 ) -> Iterator[tuple[int, Edit | None]]:
     """The edits of many pairs of contents, each with the number of its pair; a few calls of git share them."""
-    starts = range(0, len(names), MANY)
+    size = MANY if len(names) > MANY else max(FEW, -(-len(names) // 2))
+    starts = range(0, len(names), size)
     with ThreadPoolExecutor(min(2, max(1, len(starts)))) as pool:
-        asked = [names[start : start + MANY] for start in starts]
+        asked = [names[start : start + size] for start in starts]
         texts = pool.map(lambda batch: diff_text(git, batch, "histogram"), asked)
         for start, text in zip(starts, texts, strict=True):
-            for number, edit in read_edits(text, paths[start : start + MANY]):
+            for number, edit in read_edits(text, paths[start : start + size]):
                 yield start + number, edit
 
 
@@ -185,6 +188,7 @@ def read_edits(text: bytes, paths: Sequence[bytes]) -> Iterator[tuple[int, Edit 
     """The edits in a `-U0` diff of numbered files (with these paths), each with its number; None for a file that git
     takes for binary."""
     number = 0
+    text = b"\n" + text
     matches = HEADER.finditer(text)
     match = next(matches, None)
     while match is not None:
@@ -195,7 +199,7 @@ def read_edits(text: bytes, paths: Sequence[bytes]) -> Iterator[tuple[int, Edit 
             yield number, None
         else:
             block, path = block_of(match), paths[number]
-            body = text[match.end() + 1 : following.start() if following else len(text)]
+            body = text[match.end() : following.start() + 1 if following else len(text)]
             removed, added = split_body(body, block.b - block.a)
             is_whole = not (match[2] != b"0" and match[4] != b"0")  # a file that comes or goes
             sections = () if is_build_file(path) else sections_of(match[6], b"" if is_whole else body)
@@ -204,10 +208,11 @@ def read_edits(text: bytes, paths: Sequence[bytes]) -> Iterator[tuple[int, Edit 
 
 
 def split_body(body: bytes, count: int) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
-    """The removed lines (so many) and the added lines of a hunk without context."""
-    texts = body.split(b"\n")[:-1]
-    if b"\n\\" not in body:
-        return tuple([text[1:] for text in texts[:count]]), tuple([text[1:] for text in texts[count:]])
+    """The removed lines (so many) and the added lines of a hunk without context, a newline before and behind each."""
+    if b"\n\\" not in body:  # each line is behind its sign, the removed ones first
+        gone, _, come = body.partition(b"\n+") if count else (b"", b"", body[2:])
+        return tuple(gone.rstrip(b"\n").split(b"\n-")[1:]), tuple(come[:-1].split(b"\n+")) if come else ()
+    texts = body.split(b"\n")[1:-1]
     lines: dict[bytes, list[bytes]] = {b"-": [], b"+": []}
     last = lines[b"+"]
     for text in texts:

@@ -31,7 +31,9 @@ MOST_STEPS = 5000
 #: So many of the most suspicious groups are steps of their own then.
 MOST_ALONE = 1000
 #: Lines of edits, at most, in steps that are joined.
-JOINED_LINES = 500
+JOINED_LINES = 300
+#: Of more edits than this, only files with a suspect are taken apart.
+MOST_EDITS = 20_000
 #: So many units of the rest go with a suspect that they need; more are left in the rest.
 MOST_DRAWN = 16
 REST = b"the rest"
@@ -94,9 +96,15 @@ def group_units(
     return [finish(axis, draft, at, shares, leg, first) for at, draft in enumerate(drafts)]
 
 
-def units_within(git: Git, axis: Axis, wanted: Wanted) -> list[Unit]:
-    """The units of an axis; files under no suspicion are taken whole."""
-    return units_of(axis, git, range(len(axis.files)), lambda at: not is_wanted(axis, at, wanted))
+def units_within(git: Git, axis: Axis, wanted: Wanted, scores: Mapping[str, float] | None = None) -> list[Unit]:
+    """The units of an axis; files that are not wanted are taken whole. With `scores`, where the others have very many
+    edits, those files are too of which no hunk is a suspect: a guilty group is taken apart when it is found."""
+    parted = [is_wanted(axis, at, wanted) for at in range(len(axis.files))]
+    edits = sum(len(file.edits) for file, one in zip(axis.files, parted, strict=True) if one)
+    if scores is not None and edits > MOST_EDITS:
+        suspects = {at for at, edit in enumerate(axis.edits) if any(scores.get(name) for name in edit.hunks)}
+        parted = [one and not suspects.isdisjoint(file.edits) for one, file in zip(parted, axis.files, strict=True)]
+    return units_of(axis, git, range(len(axis.files)), lambda at: not parted[at])
 
 
 def shared(axis: Axis, scores: Mapping[str, float]) -> dict[str, float]:

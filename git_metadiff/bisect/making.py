@@ -56,7 +56,7 @@ def chain_between(
     groups: list[Group] = []
     for number, (start, end) in enumerate(pairwise(ends)):
         leg = take_apart(scratch, start.tree, end.tree)
-        with ahead(partial(parted, scratch, comparison, leg, start, wanted), len(leg.edits) > MANY) as parts:
+        with ahead(partial(parted, scratch, comparison, leg, start, wanted, scores), len(leg.edits) > MANY) as parts:
             mentions = mentions_of(leg)  # as long a work as the other
             owners, units = parts()
         legs.append(leg.owned(owners))
@@ -65,11 +65,13 @@ def chain_between(
 
 
 def parted(
-    scratch: Scratch, comparison: Comparison, leg: Axis, start: End, wanted: Wanted
+    scratch: Scratch, comparison: Comparison, leg: Axis, start: End, wanted: Wanted, scores: Mapping[str, float]
 ) -> tuple[dict[int, tuple[str, ...]], list[Unit]]:
     """The hunks of a leg's edits, of those that have some, and the units."""
     axis = owned(scratch, comparison, leg, start)
-    return {at: edit.hunks for at, edit in enumerate(axis.edits) if edit.hunks}, units_within(scratch, axis, wanted)
+    return {at: edit.hunks for at, edit in enumerate(axis.edits) if edit.hunks}, units_within(
+        scratch, axis, wanted, scores
+    )
 
 
 def forced_tree(scratch: Scratch, comparison: Comparison) -> str:

@@ -20,20 +20,21 @@ WORD = re.compile(rb"[A-Za-z_]\w{3,}")
 #: Leaves of a text its words alone, blanks between them; to split it then takes two thirds of the time of a search.
 NO_WORDS = bytes(byte if byte < 128 and (chr(byte).isalnum() or byte == ord("_")) else ord(" ") for byte in range(256))
 TYPES = rb"(?:[A-Za-z_]\w*[ \t*]+)+"
-#: At the margin: a function, its declaration, or a variable.
-MARGIN = re.compile(rb"^(?!return\b|goto\b|else\b|case\b)(" + TYPES + rb")\**(\w{4,})[ \t]*(?=[(=;\[])", re.MULTILINE)
-MACRO = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(\w{4,})", re.MULTILINE)
-TAG = re.compile(rb"^[ \t]*(?:typedef[ \t]+)?(?:struct|union|enum)[ \t]+(\w{4,})[ \t]*(?:\{|$)", re.MULTILINE)
-CLOSING = re.compile(rb"^\}[ \t]*(?!__)(\w{4,})[ \t]*[;=]", re.MULTILINE)  # not an attribute
-DECLARING = re.compile(rb"^(static[ \t]+)?(?:DEFINE|DECLARE)_\w+\([ \t]*(\w{4,})", re.MULTILINE)
+#: At the margin: a function, its declaration, or a variable. This and the next ones begin at the newline before their
+#: line, which takes half as long to search for as the beginning of a line.
+MARGIN = re.compile(rb"\n(?!return\b|goto\b|else\b|case\b)(" + TYPES + rb")\**(\w{4,})[ \t]*(?=[(=;\[])", re.MULTILINE)
+MACRO = re.compile(rb"\n[ \t]*#[ \t]*define[ \t]+(\w{4,})", re.MULTILINE)
+TAG = re.compile(rb"\n[ \t]*(?:typedef[ \t]+)?(?:struct|union|enum)[ \t]+(\w{4,})[ \t]*(?:\{|$)", re.MULTILINE)
+CLOSING = re.compile(rb"\n\}[ \t]*(?!__)(\w{4,})[ \t]*[;=]", re.MULTILINE)  # not an attribute
+DECLARING = re.compile(rb"\n(static[ \t]+)?(?:DEFINE|DECLARE)_\w+\([ \t]*(\w{4,})", re.MULTILINE)
 MEMBER = re.compile(
-    rb"^[ \t]+(?!return\b|goto\b|else\b|case\b)"
+    rb"\n[ \t]+(?!return\b|goto\b|else\b|case\b)"
     + TYPES
     + rb"\**(\w{4,})[ \t]*(?:\[[^\]\n]*\][ \t]*)*(?::[ \t]*\d+[ \t]*)?[;,]",
     re.MULTILINE,
 )
 POINTER = re.compile(rb"\([ \t]*\*[ \t]*(\w{4,})[ \t]*\)[ \t]*\(")
-ENUMERATOR = re.compile(rb"^[ \t]+([A-Z][A-Z0-9_]{3,})[ \t]*(?:=[^,\n]*)?,?[ \t]*(?:/\*.*)?$", re.MULTILINE)
+ENUMERATOR = re.compile(rb"\n[ \t]+([A-Z][A-Z0-9_]{3,})[ \t]*(?:=[^,\n]*)?,?[ \t]*(?:/\*.*)?$", re.MULTILINE)
 INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]', re.MULTILINE)
 QUOTED = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.MULTILINE)
 SYMBOL = re.compile(rb"^[ \t]*(?:menu)?config[ \t]+(\w+)", re.MULTILINE)
@@ -100,6 +101,7 @@ def defined_in(path: bytes, text: bytes, sections: Sequence[str], *, is_whole: b
     """The names that lines of a file define; of a whole file, those that others can see."""
     if is_kconfig(path):
         return {Defined(b"CONFIG_" + name, False) for name in SYMBOL.findall(text)}
+    text = b"\n" + text
     if is_whole and kind_of(path) == "source":
         names = (name for types, name in MARGIN.findall(text) if not types.startswith(LOCAL))
         return {Defined(name, False) for name in names if name not in KEYWORDS}
@@ -118,7 +120,7 @@ def defined_in_code(path: bytes, text: bytes, sections: Sequence[str]) -> set[De
     found |= {(name, not header and types.startswith(LOCAL)) for types, name in MARGIN.findall(text)}
     if b"DEFINE_" in text or b"DECLARE_" in text:
         found |= {(name, not header and bool(local)) for local, name in DECLARING.findall(text)}
-    if text[:1] == b"}" or b"\n}" in text:
+    if b"\n}" in text:
         found |= {(name, False) for name in CLOSING.findall(text)}
     return {Defined(*one) for one in found if one[0] not in KEYWORDS}
 

@@ -42,8 +42,8 @@ def connect(count: int, needs: Iterable[Need], most: int = MOST_TOGETHER) -> Gra
 
 
 def given_up(pairs: Sequence[Pair], ranks: Mapping[Pair, int], most: int) -> list[Pair]:
-    """Of these edges, those without which no strongly connected part has more than `most` units, the weakest first: an
-    edge goes if links that are no weaker than itself alone would make so large a part with both its ends."""
+    """Of the edges of a strongly connected part that is too large, those without which none has more than `most` units,
+    the weakest first: an edge goes if links that are no weaker than itself make so large a part with both its ends."""
     import networkx
 
     graph: Graph = networkx.DiGraph()
@@ -51,12 +51,13 @@ def given_up(pairs: Sequence[Pair], ranks: Mapping[Pair, int], most: int) -> lis
     by_rank: dict[int, list[Pair]] = defaultdict(list)
     for pair in pairs:
         by_rank[ranks[pair]].append(pair)
-    for rank in sorted(by_rank):
+    *ranked, weakest = sorted(by_rank)
+    for rank in ranked:
         graph.add_edges_from(by_rank[rank])
         parts = [part for part in networkx.strongly_connected_components(graph) if len(part) > most]
         large = {unit: at for at, part in enumerate(parts) for unit in part}
         found += [(one, other) for one, other in by_rank[rank] if large.get(one, -1) == large.get(other, -2)]
-    return found
+    return found + by_rank[weakest]
 
 
 def condense(graph: Graph, key: Callable[[Sequence[int]], Any]) -> tuple[list[list[int]], list[set[int]]]:

@@ -16,7 +16,7 @@ from git_metadiff.lines import content_of, split_lines, text_of
 WORK_REF = "refs/heads/work-bisect"
 #: More files than this are worth other processes that pack their contents, so many files each.
 MANY = 200
-PART = 400
+PART = 100
 MESSAGE = b"A tree between two others\n"
 
 
