@@ -153,7 +153,7 @@ def test_two_writers_make_the_trees_of_one(
     names = [f"d/{at}.c" for at in range(9)]
     old, new = ({name: lines(*changed, mark=name) for name in names} for changed in ((), (3, 20)))
     found = []
-    for most, part in ((weave.MANY, weave.PART), (2, weave.PART), (2, 1), (2, 3)):
+    for most, part in ((weave.MANY, weave.PART), (2, weave.PART), (2, 1), (2, 3), (9, 1), (9, 2)):
         monkeypatch.setattr(weave, "MANY", most)
         monkeypatch.setattr(weave, "PART", part)
         for scratch, axis in axis_of(old, new):

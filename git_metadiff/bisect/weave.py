@@ -6,7 +6,6 @@ import contextlib
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from git_metadiff.bisect.edits import Axis, File, Side
 from git_metadiff.git import CatFile, FastImport, Git, delete, modify
@@ -150,26 +149,24 @@ class Weaver:
         while len(self._ahead) < 2 and (part := next(self._parts, None)):
             self._ahead.append(part)
         writer, marks = self._ahead.popleft()
-        if writer is self._writer:
-            self._ids = marks
-        else:
-            self._ids |= zip(marks, writer.ids(list(marks.values())), strict=True)
+        if writer is not self._writer:
+            marks = dict(zip(marks, writer.ids(list(marks.values())), strict=True))
             writer.close()
+        self._ids |= marks
 
     def _written(self, wanted: Mapping[int, Collection[Mixed]]) -> Iterator[tuple[FastImport, dict[Mixed, str]]]:
         """Put the contents together and hand them to writers, part by part."""
-        is_alone = len(wanted) <= MANY
         olds = [self._axis.files[number].old for number in wanted]
         objects = self._stack.enter_context(CatFile(self._git))
         contents = objects.read_many([side.oid for side in olds if side is not None])
-        files = iter(zip(wanted.values(), contents, strict=True))
-        while part := list(islice(files, PART)):
-            writer = self._writer if is_alone else self._stack.enter_context(self._writer.twin())
-            marks: dict[Mixed, str] = {}
-            for mixed, data in part:
-                writer.apart()
-                marks |= zip(mixed, map(writer.blob, mixtures(self._axis, split_lines(data), mixed)), strict=True)
-            yield writer, marks
+        writer, marks = self._writer, dict[Mixed, str]()
+        for at, (mixed, data) in enumerate(zip(wanted.values(), contents, strict=True)):
+            if at % PART == 0 and len(wanted) > MANY:
+                writer, marks = self._stack.enter_context(self._writer.twin()), {}
+            writer.apart()
+            marks |= zip(mixed, map(writer.blob, mixtures(self._axis, split_lines(data), mixed)), strict=True)
+            if at % PART == PART - 1 or at == len(wanted) - 1:
+                yield writer, marks
 
 
 def mixtures(axis: Axis, old: Sequence[bytes], wanted: Collection[Mixed]) -> Iterator[bytes]:
