@@ -20,12 +20,14 @@ import pytest
 
 from git_metadiff.cli import program as runner
 from git_metadiff.cli.colors import codes, palette, wants_color
+from git_metadiff.cli.ending import Terminated
 from git_metadiff.cli.output import OutputClosed, write_all
 from git_metadiff.cli.parse import Invocation, is_only_patchset, parse
 from git_metadiff.cli.paths import predicate
 from git_metadiff.cli.repository import Place, find_place
 from git_metadiff.cli.terminal import Progress, choose_pager
 from git_metadiff.errors import MetadiffError, UsageError
+from tests.conftest import ROOT
 
 if TYPE_CHECKING:
     from tests.conftest import Metadiff, Repository
@@ -478,7 +480,7 @@ def test_named_repository(repository: Repository, tmp_path: Path) -> None:
         (UsageError("bad option", "see -h"), 129, "fatal: bad option\nhint: see -h\n"),
         (MetadiffError("a\nb\x1b[31m", "c\td"), 128, "fatal: a\\nb\\x1b[31m\nhint: c\\td\n"),
         (KeyboardInterrupt(), 130, "fatal: interrupted\nhint: "),
-        (runner.Terminated(15), 143, "fatal: stopped by signal 15\nhint: "),
+        (Terminated(15), 143, "fatal: stopped by signal 15\nhint: "),
         (OutputClosed(), 141, ""),
         (MemoryError(), 128, "fatal: out of memory\n"),
         (OSError(errno.ENOSPC, "No space left on device", "/x/pack"), 128, "fatal: /x/pack: No space left on device\n"),
@@ -772,6 +774,35 @@ SLOW_GIT = """#!/bin/sh
 case "$*" in *fast-import*) : >"$MARK"; sleep 60 ;; esac
 exec {git} "$@"
 """
+
+
+DESTRUCTOR = """
+import os, time
+from git_metadiff.cli.ending import Terminated, catch_signals
+class Signalled:
+    def __del__(self):
+        os.kill(os.getpid(), {number})
+        time.sleep(0)
+class Wrong:
+    def __del__(self):
+        raise ValueError("told")
+catch_signals()
+try:
+    Wrong()
+    Signalled()
+    time.sleep(20)
+except (KeyboardInterrupt, Terminated) as end:
+    print(type(end).__name__)
+"""
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, b"KeyboardInterrupt"), (signal.SIGTERM, b"Terminated")])
+def test_a_signal_that_falls_into_a_destructor_is_not_lost(number: signal.Signals, name: bytes) -> None:
+    begun = time.monotonic()
+    words = ["env", "--default-signal=INT", sys.executable, "-c", DESTRUCTOR.format(number=int(number))]
+    done = subprocess.run(words, capture_output=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == name and time.monotonic() - begun < 15
+    assert b"ValueError: told" in done.stderr and name not in done.stderr, "other errors are told as ever"
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

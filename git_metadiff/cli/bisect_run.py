@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from git_metadiff.cli.bisect_session import begin_search, turn_back
+from git_metadiff.cli.ending import Terminated
 from git_metadiff.cli.output import write_all
 from git_metadiff.cli.parse import Invocation
-from git_metadiff.cli.program import Terminated
 from git_metadiff.cli.searching import Ground, find_ground, load_session, tree_in, tree_of
 from git_metadiff.cli.subcommands import begins
 from git_metadiff.errors import EXIT_DIFFERENT, EXIT_INTERRUPTED, EXIT_OK, MetadiffError

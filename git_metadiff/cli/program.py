@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
+from git_metadiff.cli.ending import Terminated, catch_signals
 from git_metadiff.cli.options import BISECT, FORGET, GRAPH, GUARD, INFORMATION, LINEAGE, LIST, MAIN, PORT, SHOW, VERIFY
 from git_metadiff.cli.output import OutputClosed, write_all
 from git_metadiff.cli.parse import Invocation, parse
@@ -15,17 +16,7 @@ from git_metadiff.collection import no_collection
 from git_metadiff.errors import EXIT_FATAL, EXIT_INTERRUPTED, EXIT_OK, EXIT_PIPE, MetadiffError
 
 STOPPED = "a comparison is stored whole or not at all: run the command again"
-#: Seconds in which another signal counts as the one before.
-REPEATED = 1.0
 Command = Callable[[Invocation, Mapping[str, str]], int]
-
-
-class Terminated(SystemExit):
-    """A signal asks the program to end; whatever is under way is undone first."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(128 + number)
-        self.number = number
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -97,30 +88,6 @@ def command_for(name: str) -> Command:
     module, function = HOMES[name]
     command: Command = getattr(import_module(f"git_metadiff.cli.{module}"), function)
     return command
-
-
-def catch_signals() -> None:
-    """Let SIGINT, SIGTERM and SIGHUP unwind the program, so that context managers remove the scratch repository.
-
-    A git that started us passes a signal on which the whole process group has got already, so each comes twice: the
-    second one must not cut into the undoing.
-    """
-    import signal
-    import time
-
-    last = -REPEATED
-
-    def end(number: int, _frame: object) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last < REPEATED:
-            return
-        last = now
-        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, end)
 
 
 def describe(error: OSError) -> tuple[str, str]:
