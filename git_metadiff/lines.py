@@ -20,18 +20,11 @@ def split_lines(data: bytes) -> list[bytes]:
 
 
 def join_lines(lines: Sequence[bytes]) -> bytes:
-    """The file that `split_lines` came from."""
-    return content_of(text_of(lines))
-
-
-def text_of(lines: Sequence[bytes]) -> bytes:
-    """Some lines, a newline behind each."""
-    return b"\n".join(lines) + b"\n" if lines else b""
-
-
-def content_of(text: bytes) -> bytes:
-    """The file whose lines have the texts of `text_of` one after the other."""
-    return text.removesuffix(NO_NEWLINE + b"\n")
+    """The file that `split_lines` came from, or the part of it that these lines are."""
+    if not lines:
+        return b""
+    text = b"\n".join(lines)
+    return text[: -len(NO_NEWLINE)] if lines[-1].endswith(NO_NEWLINE) else text + b"\n"
 
 
 def blob_id(content: bytes, object_format: str) -> str:

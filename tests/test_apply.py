@@ -110,7 +110,7 @@ def test_series_leads_to_its_last_tree(bench: Bench, seed: int) -> None:
 
 def drifted(rng: Random) -> tuple[bytes, bytes, bytes]:
     """A file as the author had it, as he changed it, and as it is by now."""
-    words = [b"l%d" % number for number in range(rng.choice([3, 8, 30, 500]))]
+    words = [b"\\", *(b"l%d" % number for number in range(rng.choice([3, 8, 30, 500])))]
     base = [rng.choice(words) for _ in range(rng.choice([1, 3, 6, 10, 20, 40]))]
     texts = []
     for times in (0, rng.choice([1, 2, 3]), rng.choice([0, 1, 1, 2, 3])):
@@ -226,6 +226,12 @@ def test_lost_blanks(bench: Bench) -> None:
     """Empty context lines lose their blank in mails, and with `diff --suppress-blank-empty`."""
     patch = traditional("a/a", "b/a", "@@ -1,4 +1,4 @@\n 1\n\n-3\n+three\n\n")
     assert bench.apply(bench.tree(files(a="1\n\n3\n\n")), patch).tree == bench.tree(files(a="1\n\nthree\n\n"))
+
+
+def test_a_backslash_alone_on_the_last_line_is_a_line(bench: Bench) -> None:
+    before, after = "1\n2\n3\n4\n5\n\\\n", "1\ntwo\n3\n4\n5\n\\\n"
+    start, patch = changed(bench, files(a=before), files(a=after))
+    assert bench.apply(start, patch).tree == bench.tree(files(a=after)) == bench.git_apply(start, patch)
 
 
 def test_index_line_sets_no_mode(bench: Bench) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from git_metadiff.errors import MetadiffError
@@ -285,7 +285,8 @@ def test_changes_without_context(
     assert (change.old_start, change.new_start) == starts
 
 
-@given(st.binary(max_size=40))
+@given(st.binary(max_size=40) | st.text("\\a\n", max_size=6).map(str.encode))
+@example(b"a\n\\\n")
 def test_lines_and_back(data: bytes) -> None:
     assert join_lines(split_lines(data)) == data
     assert join_lines(split_lines(data.replace(b"a", b"\n"))) == data.replace(b"a", b"\n")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from git_metadiff.bisect.edits import Axis, File, Side
 from git_metadiff.git import CatFile, FastImport, Git, delete, modify
-from git_metadiff.lines import content_of, split_lines, text_of
+from git_metadiff.lines import join_lines, split_lines
 
 #: Their commits are only names for what is being written.
 WORK_REF = "refs/heads/work-bisect"
@@ -176,9 +176,9 @@ def mixtures(axis: Axis, old: Sequence[bytes], wanted: Collection[Mixed]) -> Ite
     for number in sorted({one for mixed in wanted for one in mixed.chosen}):
         edit = axis.edits[number]
         start, stop = edit.old_start - 1, edit.old_start - 1 + len(edit.removed)
-        pieces.append((number, text_of(old[at:start]), text_of(old[start:stop]), text_of(edit.added)))
+        pieces.append((number, join_lines(old[at:start]), join_lines(old[start:stop]), join_lines(edit.added)))
         at = stop
-    rest = text_of(old[at:])
+    rest = join_lines(old[at:])
     for mixed in wanted:
         chosen = set(mixed.chosen)
         parts = [
@@ -186,7 +186,7 @@ def mixtures(axis: Axis, old: Sequence[bytes], wanted: Collection[Mixed]) -> Ite
             for number, before, without, within in pieces
             for one in (before, within if number in chosen else without)
         ]
-        yield content_of(b"".join([*parts, rest]))
+        yield b"".join([*parts, rest])
 
 
 def write_trees(git: Git, axis: Axis, selections: Sequence[Collection[int]]) -> list[str]:
