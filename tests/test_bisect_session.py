@@ -578,6 +578,7 @@ def test_a_search_by_a_command_finds_the_step_and_needs_no_test_twice(
     options = ("--axis", "patchset", "--worktree", folder)
     said = bisect("run", *options, "--test", count + TEST)
     assert said.status == 0 and re.search(r"guilty step \d of \d: src/f5\.c", said.out)
+    assert "--minimize" not in said.out, "one hunk cannot be taken apart"
     tests = len((tmp_path / "count").read_text().splitlines())
     assert f"{tests - 2} test" in said.out
     assert bisect("run").out == said.out, "it goes on where it ended"
@@ -698,13 +699,14 @@ def test_an_interrupt_in_the_middle_of_a_test_loses_nothing(
     assert done.returncode == 0 and b"src/f5.c" in done.stdout
 
 
-@pytest.mark.parametrize("pause", [0.0, 1.5])
+@pytest.mark.parametrize(("pause", "more"), [(0.0, ()), (1.5, ()), (1.5, ("--parallel", "2"))])
 def test_a_second_signal_does_not_leave_the_test_running(
-    pause: float, project: Repository, metadiff: Metadiff, tmp_path: Path
+    pause: float, more: tuple[str, ...], project: Repository, tmp_path: Path
 ) -> None:
-    mark = tmp_path / "mark"
-    stubborn = f"trap '' TERM; echo $$ >{mark}.new; mv {mark}.new {mark}; sleep 60"
-    words = ("bisect", "run", "--axis", "patchset", "--worktree", str(tmp_path / "tree"), "--test", stubborn)
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    stubborn = f"trap '' TERM; if grep -q 'patched 5' src/f5.c; then exit 1; fi; touch {marks}/$$; sleep 60"
+    words = ("bisect", "run", "--axis", "patchset", "--worktree", str(tmp_path / "tree"), *more, "--test", stubborn)
     process = subprocess.Popen(
         ["git", "metadiff", *words],
         cwd=project.path,
@@ -713,14 +715,15 @@ def test_a_second_signal_does_not_leave_the_test_running(
         process_group=0,
     )
     limit = time.monotonic() + 60
-    while not mark.exists() and process.poll() is None and time.monotonic() < limit:
+    while not any(marks.iterdir()) and process.poll() is None and time.monotonic() < limit:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGTERM)  # git passes it on: we get it twice from this alone
     time.sleep(pause)
     os.killpg(process.pid, signal.SIGTERM)
     assert b"\nfatal: stopped by signal 15\nhint: nothing is lost" in process.communicate(timeout=60)[1]
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(mark.read_text()), 0)
+    for mark in marks.iterdir():
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(mark.name), 0)
 
 
 def test_each_work_tree_has_a_search_of_its_own(project: Repository, bisect: Bisect, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ steps are dear.
 
 from __future__ import annotations
 
+import math
 import posixpath
 from collections.abc import Iterable
 
@@ -40,4 +41,4 @@ def cost_of_file(path: bytes) -> float:
 
 def cost_of(paths: Iterable[bytes]) -> float:
     """The same for several files at once; never more than everything."""
-    return min(EVERYTHING, sum(map(cost_of_file, set(paths))))
+    return min(EVERYTHING, math.fsum(map(cost_of_file, set(paths))))

@@ -17,7 +17,7 @@ from git_metadiff.bisect.search import Verdict, members, plain_tests, suspects
 from git_metadiff.bisect.session import Session
 from git_metadiff.bisect.source import GOOD_END, Point
 from git_metadiff.errors import MetadiffError
-from git_metadiff.git import WorkTree
+from git_metadiff.git import WorkTree, uninterrupted
 
 #: Sees what happens: the step (None: no step of the session), its point, and the outcome; None before the test.
 Watch = Callable[[int | None, Point, Outcome | None], None]
@@ -101,7 +101,9 @@ class Driver:
             try:
                 return [one.result() for one in work]
             except BaseException:
-                self._stop.set()
+                with uninterrupted():  # another signal waits until all tests have ended
+                    self._stop.set()
+                    pool.shutdown()
                 raise
 
     def _test(self, stand: Stand, at: int | None, point: Point) -> tuple[Outcome, bool]:

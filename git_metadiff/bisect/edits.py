@@ -179,9 +179,12 @@ def read_batches(
     with ThreadPoolExecutor(min(2, max(1, len(starts)))) as pool:
         asked = [names[start : start + size] for start in starts]
         texts = pool.map(lambda batch: diff_text(git, batch, "histogram"), asked)
-        for start, text in zip(starts, texts, strict=True):
-            for number, edit in read_edits(text, paths[start : start + size]):
-                yield start + number, edit
+        try:
+            for start, text in zip(starts, texts, strict=True):
+                for number, edit in read_edits(text, paths[start : start + size]):
+                    yield start + number, edit
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # an interrupt does not wait for all batches
 
 
 def read_edits(text: bytes, paths: Sequence[bytes]) -> Iterator[tuple[int, Edit | None]]:

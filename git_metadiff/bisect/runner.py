@@ -22,7 +22,7 @@ from git_metadiff.bisect.complaints import doubled, first_error, missing, signat
 from git_metadiff.bisect.job import Job, cannot_start
 from git_metadiff.bisect.search import Answer
 from git_metadiff.errors import EXIT_FATAL, MetadiffError
-from git_metadiff.git.signals import uninterrupted
+from git_metadiff.git import uninterrupted
 
 SKIPPED = 125
 #: Variables that would lead git inside of a command to another repository.
