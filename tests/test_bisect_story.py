@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -209,7 +210,11 @@ def test_by_carrying_through_upstreams_history(metadiff: Metadiff, story: Reposi
 
 def test_a_guilty_commit_is_taken_apart_and_its_partner_found(metadiff: Metadiff, story: Repository) -> None:
     name = standing(suspects(metadiff, story))
-    done = metadiff("bisect", "run", "--carry", "--minimize", "--", *BOOT, cwd=story.path)
+    found = metadiff("bisect", "run", "--carry", "--", *BOOT, cwd=story.path)
+    assert re.search(
+        rb"\nthen   git metadiff bisect run --minimize finds which of its \d+ hunks matter\n", found.stdout
+    )
+    done = metadiff("bisect", "run", "--minimize", cwd=story.path)
     assert done.returncode == 0, done.stdout + done.stderr
     said = done.stdout.decode()
     assert "pair    it fails only with both, and works without either" in said, said

@@ -26,7 +26,7 @@ WEIGHT_OF_LINE = 0.0001
 #: More lines say no more: they are a change log, or a table.
 MOST_LINES = 200
 #: Of more groups than this, those with little suspicion are joined: a search pays for each doubling with one test, and
-#: a guilty group is taken apart when it is found.
+#: `--minimize` takes a guilty group apart.
 MOST_STEPS = 5000
 #: So many of the most suspicious groups are steps of their own then.
 MOST_ALONE = 1000
@@ -98,7 +98,7 @@ def group_units(
 
 def units_within(git: Git, axis: Axis, wanted: Wanted, scores: Mapping[str, float] | None = None) -> list[Unit]:
     """The units of an axis; files that are not wanted are taken whole. With `scores`, where the others have very many
-    edits, those files are too of which no hunk is a suspect: a guilty group is taken apart when it is found."""
+    edits, those files are too of which no hunk is a suspect: `--minimize` takes a guilty group apart."""
     parted = [is_wanted(axis, at, wanted) for at in range(len(axis.files))]
     edits = sum(len(file.edits) for file, one in zip(axis.files, parted, strict=True) if one)
     if scores is not None and edits > MOST_EDITS:

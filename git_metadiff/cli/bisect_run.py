@@ -134,7 +134,7 @@ def drive_in(stands: list[Stand], invocation: Invocation, session: Session, job:
     """Run a job in work trees that nobody else uses."""
     from git_metadiff.bisect.session import WrongEndError
     from git_metadiff.cli.bisect_minimize import minimize, write_lines
-    from git_metadiff.render.search import document, ending
+    from git_metadiff.render.search import document, ending, further
 
     driver = driver_of(session, job, stands, ground)
     try:
@@ -148,6 +148,8 @@ def drive_in(stands: list[Stand], invocation: Invocation, session: Session, job:
     found = None
     if "--minimize" in invocation.flags:
         found = minimize(driver, end, ground, write_lines if as_text else None)
+    elif as_text:
+        write_all(b"".join(further(session, end)))
     if not as_text:
         write_all(document(session, session.verdict(), [], end, found))
     return EXIT_OK if len(end.guilty) == 1 else EXIT_DIFFERENT

@@ -93,6 +93,13 @@ def ending(session: Session, end: Ending) -> Iterator[bytes]:
     yield line(costs(session, end))
 
 
+def further(session: Session, end: Ending) -> Iterator[bytes]:
+    """How to go on, where the guilty step has several hunks."""
+    names = session.plan.steps[end.guilty[0]].hunks if len(end.guilty) == 1 else ()
+    if len(names) > 1:
+        yield line(f"then   git metadiff bisect run --minimize finds which of its {len(names)} hunks matter")
+
+
 def hunks(names: Sequence[str]) -> Iterator[bytes]:
     """The ids of hunks, a line each."""
     yield from (line(f"{INDENT}hunk {name}") for name in names[:MOST])
