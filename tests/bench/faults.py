@@ -32,7 +32,7 @@ from suspects import bodies, oops  # noqa: E402
 from git_metadiff.bisect import Facts, gather, rank  # noqa: E402
 from git_metadiff.bisect.chain import AXES, Chain  # noqa: E402
 from git_metadiff.bisect.chained import plan_of  # noqa: E402
-from git_metadiff.bisect.edits import Axis, Edit  # noqa: E402
+from git_metadiff.bisect.edits import Axis, Edit, File  # noqa: E402
 from git_metadiff.bisect.groups import Group, shared, together_suspicious  # noqa: E402
 from git_metadiff.bisect.kept import Given, Plan, State  # noqa: E402
 from git_metadiff.bisect.making import make_chain, scores_of  # noqa: E402
@@ -183,12 +183,14 @@ class Fault:
 
 
 def checks(pair: Pair, axis: str, group: int) -> Iterator[tuple[Edit, Check]]:
-    """The lines by which a step is known: one of its edits alone brings it, or takes it away."""
+    """The lines by which a step is known: one of its edits alone brings it, or takes it away; none in a file with
+    another name, which brings all old lines."""
     chain = pair.chain(axis)
     leg = chain.leg_of(group)
     for number in sorted(chain.groups[group].edits):
         edit = leg.edits[number]
-        if edit.kind not in ("text", "create"):
+        moved = any(file.old and file.new and file.old.path != file.new.path for file in files_of(leg, number))
+        if edit.kind not in ("text", "create") or moved:
             continue
         others = [one for one in pair.beside(axis, chain.groups[group].leg)[edit.path] if one is not edit]
         added = {line for one in others for line in one.added}
@@ -199,6 +201,11 @@ def checks(pair: Pair, axis: str, group: int) -> Iterator[tuple[Edit, Check]]:
         for line in edit.removed:
             if words_in(line) >= TELLING and line not in added | removed and line not in edit.added:
                 yield edit, Check(edit.path, line, False)
+
+
+def files_of(leg: Axis, number: int) -> list[File]:
+    """The files of an edit."""
+    return [leg.files[at] for at in leg.homes[number]]
 
 
 def draw(pair: Pair, chance: random.Random) -> Fault:
