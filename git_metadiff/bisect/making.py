@@ -56,7 +56,9 @@ def chain_between(
     groups: list[Group] = []
     for number, (start, end) in enumerate(pairwise(ends)):
         leg = take_apart(scratch, start.tree, end.tree)
-        with ahead(partial(parted, scratch, comparison, leg, start, wanted, scores), len(leg.edits) > MANY) as parts:
+        with ahead(
+            partial(owners_and_units, scratch, comparison, leg, start, wanted, scores), len(leg.edits) > MANY
+        ) as parts:
             mentions = mentions_of(leg)  # as long a work as the other
             owners, units = parts()
         legs.append(leg.owned(owners))
@@ -64,7 +66,7 @@ def chain_between(
     return write_chain(scratch, axis, ends[0], legs, groups)
 
 
-def parted(
+def owners_and_units(
     scratch: Scratch, comparison: Comparison, leg: Axis, start: End, wanted: Wanted, scores: Mapping[str, float]
 ) -> tuple[dict[int, tuple[str, ...]], list[Unit]]:
     """The hunks of a leg's edits, of those that have some, and the units."""
